@@ -37,7 +37,7 @@ template <class T>
 class [[nodiscard]] StatusOr {
  public:
   // Implicit on purpose: functions return a T or a failed Status alike.
-  StatusOr(T value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  StatusOr(T value) : value_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
   StatusOr(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
     assert(!status_.ok());
   }
