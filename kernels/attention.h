@@ -1,0 +1,90 @@
+// Fused causal attention of one token for one KV head and the query heads that share it
+// (grouped-query attention, Ainslie et al. 2023, arXiv:2305.13245), with the online softmax of
+// Milakov & Gimelshein 2018 (arXiv:1805.02867) as in FlashAttention (arXiv:2205.14135):
+//
+//   out[h, :] = sum_j softmax_j(scale * <q[h, :], k[j, :]>) * v[j, :],   j in [0, visible keys)
+//
+// K and V of a block of 64 keys are read once, for all the query heads.
+//
+// The cache of one KV head of one layer (element type T = f32 or f16):
+//   k   T [capacity/16][head_dim][16 keys]   lanes are keys: no sum across lanes
+//   v   T [capacity][v_stride]               lanes are dimensions; v_stride = head_dim rounded up
+//   to 16
+// capacity is a multiple of 64. K and V are rounded to T when appended, before anything uses them.
+// f16 saturates at +-65504 instead of becoming infinite.
+//
+// Long contexts are cut into chunks of kAttentionChunk keys at fixed positions. A chunk's partial
+// result (AttentionState) can be computed anywhere, by any thread; merging the chunks in ascending
+// order and finishing gives the same bits however the work was split.
+//
+// Canonical order within a chunk, per block of 64 keys: scores s_j = fma over d ascending, times
+// scale; m' = max(m, max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j)
+// with the sum in 16 lanes; o = o * c, then fma(p_j, v_j, o) for j ascending.
+//
+// Max error of the finished output: 32 * 2^-24 * max_j |v[j, d]| for scores within +-100.
+#ifndef POCKETGLM_KERNELS_ATTENTION_H_
+#define POCKETGLM_KERNELS_ATTENTION_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/panels.h"
+#include "kernels/views.h"
+
+namespace pocketglm {
+
+inline constexpr size_t kAttentionBlock = 64;
+inline constexpr size_t kAttentionChunk = 1024;
+
+enum class KvType : uint8_t { kF32, kF16 };
+
+constexpr size_t KvElementBytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
+
+// Bytes of K, and of V, of one KV head for `capacity` keys (a multiple of kAttentionBlock).
+constexpr size_t KvKeyBytes(KvType type, size_t capacity, size_t head_dim) {
+  return capacity * head_dim * KvElementBytes(type);
+}
+constexpr size_t KvValueBytes(KvType type, size_t capacity, size_t head_dim) {
+  return capacity * RoundUp(head_dim, kPanelRows) * KvElementBytes(type);
+}
+
+// The cache of one KV head of one layer; k and v are 64-byte aligned.
+struct KvHead {
+  uint8_t* k = nullptr;
+  uint8_t* v = nullptr;
+  KvType type = KvType::kF32;
+  size_t head_dim = 0;
+
+  size_t v_stride() const { return RoundUp(head_dim, kPanelRows); }
+};
+
+// The running result of one token's query heads over the keys seen so far.
+//   max, sum   [heads]: the largest score, and the sum of exp(score - max)
+//   out        [heads, head_dim]: sum of exp(score - max) * v
+struct AttentionState {
+  float* max = nullptr;
+  float* sum = nullptr;
+  MatrixView<float> out;
+};
+
+// Stores k[head_dim] and v[head_dim] as key number `position`, which is below the capacity. Padding
+// columns of V are written as zeros.
+using KvAppendFunction = void(const float* k, const float* v, size_t position,
+                              const KvHead& cache) noexcept;
+
+// Computes `state` afresh over the keys of one chunk.
+//   q      [heads, head_dim]; no overlap with state
+//   keys   not empty; begin is a multiple of kAttentionChunk, size at most kAttentionChunk
+using AttentionFunction = void(MatrixView<const float> q, const KvHead& cache, Range keys,
+                               float scale, const AttentionState& state) noexcept;
+
+// state := state joined with `next`, the chunk that follows it. Both have the same shape.
+using AttentionMergeFunction = void(const AttentionState& next,
+                                    const AttentionState& state) noexcept;
+
+// state.out[h, :] /= state.sum[h]: the attention output.
+using AttentionFinishFunction = void(const AttentionState& state) noexcept;
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_KERNELS_ATTENTION_H_

@@ -1,0 +1,32 @@
+// RMSNorm (Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4), over one row:
+//
+//   norm(x)[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i],   i in [0, n)
+//
+// x, y, delta, residual and weight are [n] f32, n >= 1, any alignment. An output may be the same
+// array as an input, or must not overlap it.
+//
+// Max error: 4 ulp of f32 per element against double precision, plus (n / 16 + 5) * 2^-24 relative
+// from the sum of squares, which is taken in 16 lanes (lane i mod 16 ascending, then 8+8, 4+4,
+// ...).
+#ifndef POCKETGLM_KERNELS_RMS_NORM_H_
+#define POCKETGLM_KERNELS_RMS_NORM_H_
+
+#include <cstddef>
+
+namespace pocketglm {
+
+// y = norm(x)
+using RmsNormFunction = void(const float* x, const float* weight, size_t n, float eps,
+                             float* y) noexcept;
+
+// residual += delta, then y = norm(residual)
+using AddRmsNormFunction = void(const float* delta, const float* weight, size_t n, float eps,
+                                float* residual, float* y) noexcept;
+
+// residual += norm(x): the post-norm of GLM-4-0414's sandwich layers
+using RmsNormAddFunction = void(const float* x, const float* weight, size_t n, float eps,
+                                float* residual) noexcept;
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_KERNELS_RMS_NORM_H_

@@ -1,0 +1,26 @@
+// SwiGLU (Shazeer 2020, arXiv:2002.05202) on the fused gate/up product:
+//
+//   y[i] = silu(gate[i]) * up[i],   silu(g) = g / (1 + exp(-g)),   i in [0, n)
+//
+// The fused matrix interleaves gate and up rows by panel (kernels/panels.h), so its product holds
+// 16 gate values, then the 16 up values of the same rows, and so on:
+//
+//   gate[i] = gate_up[32 * (i / 16) + i % 16]
+//   up[i]   = gate_up[32 * (i / 16) + 16 + i % 16]
+//
+//   gate_up  [32 * ceil(n / 16)] f32; y [n] f32; any alignment; y must not overlap gate_up
+//
+// Max error: 8 ulp relative. Values of exp(-g) beyond exp(88) are taken as exp(88): silu(g) is then
+// within 1e-36 of its true value.
+#ifndef POCKETGLM_KERNELS_SWIGLU_H_
+#define POCKETGLM_KERNELS_SWIGLU_H_
+
+#include <cstddef>
+
+namespace pocketglm {
+
+using SwiGluFunction = void(const float* gate_up, size_t n, float* y) noexcept;
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_KERNELS_SWIGLU_H_
