@@ -36,17 +36,15 @@ HWY_INLINE void Scores(MatrixView<const float> q, const T* HWY_RESTRICT k, size_
   for (size_t j = 0; j < count; j += 16) {
     const T* HWY_RESTRICT keys = k + (begin + j) * head_dim;
     F32x16 acc[kHeads];
-    POCKETGLM_UNROLL
-    for (size_t h = 0; h < kHeads; ++h) acc[h] = Zero16();
+    Unroll<kHeads>([&](auto h) POCKETGLM_UNROLLED { acc[h] = Zero16(); });
     for (size_t d = 0; d < head_dim; ++d) {
       const F32x16 key = Load16(keys + d * 16);
-      POCKETGLM_UNROLL
-      for (size_t h = 0; h < kHeads; ++h) {
+      Unroll<kHeads>([&](auto h) POCKETGLM_UNROLLED {
         acc[h] = MulAdd16(key, Set16(q.data[h * q.stride + d]), acc[h]);
-      }
+      });
     }
-    POCKETGLM_UNROLL
-    for (size_t h = 0; h < kHeads; ++h) Store16(Mul16(acc[h], Set16(scale)), &block.p[h][j]);
+    Unroll<kHeads>(
+        [&](auto h) POCKETGLM_UNROLLED { Store16(Mul16(acc[h], Set16(scale)), &block.p[h][j]); });
   }
 }
 
@@ -74,21 +72,17 @@ HWY_INLINE void AddValues(const BlockScores<kHeads>& block, const T* HWY_RESTRIC
   for (size_t d = 0; d < out.cols; d += 16) {
     const size_t width = out.cols - d;
     F32x16 acc[kHeads];
-    POCKETGLM_UNROLL
-    for (size_t h = 0; h < kHeads; ++h) {
+    Unroll<kHeads>([&](auto h) POCKETGLM_UNROLLED {
       acc[h] = Mul16(LoadN16(out.data + h * out.stride + d, width), Set16(block.rescale[h]));
-    }
+    });
     for (size_t j = 0; j < count; ++j) {
       const F32x16 value = Load16(values + j * v_stride + d);
-      POCKETGLM_UNROLL
-      for (size_t h = 0; h < kHeads; ++h) {
+      Unroll<kHeads>([&](auto h) POCKETGLM_UNROLLED {
         acc[h] = MulAdd16(value, Set16(block.p[h][j]), acc[h]);
-      }
+      });
     }
-    POCKETGLM_UNROLL
-    for (size_t h = 0; h < kHeads; ++h) {
-      StoreN16(acc[h], out.data + h * out.stride + d, width);
-    }
+    Unroll<kHeads>(
+        [&](auto h) POCKETGLM_UNROLLED { StoreN16(acc[h], out.data + h * out.stride + d, width); });
   }
 }
 

@@ -40,7 +40,7 @@ HWY_INLINE hn::Vec<DF> ExpVector(hn::Vec<DF> x) {
 }
 
 HWY_INLINE F32x16 Exp16(const F32x16& x) {
-  return Make16([&](size_t i) HWY_ATTR { return ExpVector(x.v[i]); });
+  return Make16([&](size_t i) POCKETGLM_UNROLLED { return ExpVector(x.v[i]); });
 }
 
 }  // namespace

@@ -15,69 +15,53 @@ inline constexpr size_t kMaxTokens = 6;
 inline constexpr size_t kMaxPanels = kVectors == 1 ? 4 : 1;
 
 template <size_t kTokens, size_t kPanels>
-struct Tile {
-  F32x16 acc[kTokens][kPanels];
-};
+using Tile = F32x16[kTokens][kPanels];
 
-// acc[m][p] += w[p] * x[m][k] for the 16 rows of every panel.
-template <size_t kTokens, size_t kPanels>
-HWY_INLINE void Accumulate(const F32x16 (&w)[kPanels], const float* const (&x)[kTokens], size_t k,
-                           Tile<kTokens, kPanels>& tile) {
-  POCKETGLM_UNROLL
-  for (size_t m = 0; m < kTokens; ++m) {
-    const F32x16 activation = Set16(x[m][k]);
-    POCKETGLM_UNROLL
-    for (size_t p = 0; p < kPanels; ++p) {
-      tile.acc[m][p] = MulAdd16(w[p], activation, tile.acc[m][p]);
-    }
-  }
-}
-
-// One line of an f32 panel: 16 rows, one k.
-HWY_INLINE F32x16 LoadLine(const uint8_t* line) {
+HWY_INLINE F32x16 LoadF32(const uint8_t* line) {
   return Load16(reinterpret_cast<const float*>(line));
 }
 
-// One line of a bf16 panel: 16 rows, an even k in the low halves and the next k in the high ones.
-HWY_INLINE void LoadLine(const uint8_t* line, F32x16& even, F32x16& odd) {
-  const DF d;
+// The even k (low halves) or the odd k (high halves) of one line of a bf16 panel, widened.
+template <size_t kOdd>
+HWY_INLINE F32x16 LoadBf16(const uint8_t* line) {
   const hn::RebindToUnsigned<DF> du;
-  const uint32_t* bits = reinterpret_cast<const uint32_t*>(line);
-  POCKETGLM_UNROLL
-  for (size_t i = 0; i < kVectors; ++i) {
-    const auto pair = hn::Load(du, bits + i * kLanes);
-    even.v[i] = hn::BitCast(d, hn::ShiftLeft<16>(pair));
-    odd.v[i] = hn::BitCast(d, hn::And(pair, hn::Set(du, 0xFFFF0000u)));
-  }
+  const uint32_t* pairs = reinterpret_cast<const uint32_t*>(line);
+  return Make16([&](size_t i) POCKETGLM_UNROLLED {
+    const auto pair = hn::Load(du, pairs + i * kLanes);
+    const auto bits = kOdd ? hn::And(pair, hn::Set(du, 0xFFFF0000u)) : hn::ShiftLeft<16>(pair);
+    return hn::BitCast(DF(), bits);
+  });
 }
 
+// tile[m][p] += w[16 rows of panel p, k] * x[m][k] for one k; kLoad widens its weights from `line`
+// of the first panel and of the panels after it.
+template <F32x16 (*kLoad)(const uint8_t*), size_t kTokens, size_t kPanels>
+HWY_INLINE void Accumulate(const uint8_t* line, size_t panel_bytes,
+                           const float* const (&x)[kTokens], size_t k,
+                           Tile<kTokens, kPanels>& tile) {
+  Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+    const F32x16 w = kLoad(line + p * panel_bytes);
+    Unroll<kTokens>(
+        [&](auto m) POCKETGLM_UNROLLED { tile[m][p] = MulAdd16(w, Set16(x[m][k]), tile[m][p]); });
+  });
+}
+
+// tile[m][p] += sum_k w[16 rows of panel p, k] * x[m][k].
 template <WeightType kType, size_t kTokens, size_t kPanels>
-HWY_INLINE Tile<kTokens, kPanels> MultiplyTile(const uint8_t* HWY_RESTRICT panel,
-                                               size_t panel_bytes, size_t cols,
-                                               const float* const (&x)[kTokens]) {
-  Tile<kTokens, kPanels> tile;
-  POCKETGLM_UNROLL
-  for (size_t m = 0; m < kTokens; ++m) {
-    POCKETGLM_UNROLL
-    for (size_t p = 0; p < kPanels; ++p) tile.acc[m][p] = Zero16();
-  }
-  F32x16 w[kPanels];
+HWY_INLINE void MultiplyTile(const uint8_t* HWY_RESTRICT line, size_t panel_bytes, size_t cols,
+                             const float* const (&x)[kTokens], Tile<kTokens, kPanels>& tile) {
   if constexpr (kType == WeightType::kF32) {
-    for (size_t k = 0; k < cols; ++k, panel += kLineBytes) {
-      POCKETGLM_UNROLL
-      for (size_t p = 0; p < kPanels; ++p) w[p] = LoadLine(panel + p * panel_bytes);
-      Accumulate(w, x, k, tile);
+    for (size_t k = 0; k < cols; ++k, line += kLineBytes) {
+      Accumulate<LoadF32, kTokens, kPanels>(line, panel_bytes, x, k, tile);
     }
   } else {
-    F32x16 odd[kPanels];
-    for (size_t k = 0; k < cols; k += 2, panel += kLineBytes) {
-      POCKETGLM_UNROLL
-      for (size_t p = 0; p < kPanels; ++p) LoadLine(panel + p * panel_bytes, w[p], odd[p]);
-      Accumulate(w, x, k, tile);
-      if (k + 1 < cols) Accumulate(odd, x, k + 1, tile);
+    size_t k = 0;
+    for (; k + 1 < cols; k += 2, line += kLineBytes) {
+      Accumulate<LoadBf16<0>, kTokens, kPanels>(line, panel_bytes, x, k, tile);
+      Accumulate<LoadBf16<1>, kTokens, kPanels>(line, panel_bytes, x, k + 1, tile);
     }
+    if (k < cols) Accumulate<LoadBf16<0>, kTokens, kPanels>(line, panel_bytes, x, k, tile);
   }
-  return tile;
 }
 
 // kPanels panels from number `first` on, for kTokens tokens from number `token` on.
@@ -87,22 +71,25 @@ HWY_NOINLINE void MultiplyStore(const PackedMatrix& w, MatrixView<const float> x
   const float* rows[kTokens];
   for (size_t m = 0; m < kTokens; ++m) rows[m] = x.Row(token + m);
   const size_t panel_bytes = PanelBytes(kType, w.cols);
-  const Tile<kTokens, kPanels> tile = MultiplyTile<kType, kTokens, kPanels>(
-      w.data + first * panel_bytes, panel_bytes, w.cols, rows);
-  POCKETGLM_UNROLL
-  for (size_t p = 0; p < kPanels; ++p) {
+
+  Tile<kTokens, kPanels> tile;
+  Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { tile[m][p] = Zero16(); });
+  });
+  MultiplyTile<kType, kTokens, kPanels>(w.data + first * panel_bytes, panel_bytes, w.cols, rows,
+                                        tile);
+  Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
     const size_t n = (first + p) * kPanelRows;
     const size_t count = HWY_MIN(w.rows - n, kPanelRows);
-    POCKETGLM_UNROLL
-    for (size_t m = 0; m < kTokens; ++m) {
-      const F32x16 sum =
-          bias != nullptr ? Add16(tile.acc[m][p], LoadN16(bias + n, count)) : tile.acc[m][p];
+    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+      const F32x16 sum = bias != nullptr ? Add16(tile[m][p], LoadN16(bias + n, count)) : tile[m][p];
       StoreN16(sum, y.Row(token + m) + n, count);
-    }
-  }
+    });
+  });
 }
 
-// All tokens of x against the kPanels panels from number `first` on, which stay in cache meanwhile.
+// All tokens of x against the kMaxPanels or fewer panels from number `first` on, which stay in
+// cache meanwhile.
 template <WeightType kType, size_t kPanels>
 void MultiplyPanels(const PackedMatrix& w, MatrixView<const float> x, const float* bias,
                     MatrixView<float> y, size_t first) {
@@ -131,7 +118,7 @@ void Multiply(const PackedMatrix& w, MatrixView<const float> x, const float* bia
   size_t p = panels.begin;
   if (x.rows == 1) {
     // One token: four panels give enough independent chains to hide the latency of the FMAs.
-    for (; p + 4 <= panels.end; p += 4) MultiplyPanels<kType, 4>(w, x, bias, y, p);
+    for (; p + 4 <= panels.end; p += 4) MultiplyStore<kType, 1, 4>(w, x, bias, y, p, 0);
   }
   for (; p + kMaxPanels <= panels.end; p += kMaxPanels) {
     MultiplyPanels<kType, kMaxPanels>(w, x, bias, y, p);
