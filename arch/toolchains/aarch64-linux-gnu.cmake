@@ -1,0 +1,12 @@
+# What the aarch64 toolchain files share.
+set(CMAKE_LINKER /usr/bin/aarch64-linux-gnu-ld)
+set(CMAKE_OBJCOPY /usr/bin/aarch64-linux-gnu-objcopy)
+set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+find_program(POCKETGLM_QEMU_AARCH64 NAMES qemu-aarch64 qemu-aarch64-static)
+if(POCKETGLM_QEMU_AARCH64)
+  set(CMAKE_CROSSCOMPILING_EMULATOR ${POCKETGLM_QEMU_AARCH64} -cpu max -L /usr/aarch64-linux-gnu)
+endif()
