@@ -148,4 +148,12 @@ size_t DefaultThreadCount() {
 #endif
 }
 
+size_t AvailableCpuCount() {
+#if defined(__linux__)
+  return std::max<size_t>(1, Tighter(AllowedCpus().size(), CgroupCpuQuota("")));
+#else
+  return cpuinfo_initialize() ? std::max<size_t>(1, cpuinfo_get_processors_count()) : 1;
+#endif
+}
+
 }  // namespace pocketglm

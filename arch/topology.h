@@ -12,6 +12,10 @@ namespace pocketglm {
 // siblings count once), but no more than its cgroup CPU quota, rounded up. At least 1.
 size_t DefaultThreadCount();
 
+// The number of threads that can be on a CPU at the same time: logical CPUs inside the affinity
+// mask, but no more than the cgroup CPU quota. At least 1. More threads than this must not spin.
+size_t AvailableCpuCount();
+
 // The parts of DefaultThreadCount() that read files of the Linux kernel. `root` stands in front of
 // /proc and /sys; it is empty except in tests.
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "kernels/panels.h"
+#include "runtime/chat_format.h"
 #include "runtime/hf_checkpoint.h"
 #include "runtime/json.h"
 #include "runtime/model_config.h"
@@ -297,14 +298,6 @@ struct TextSide {
   std::vector<int32_t> stop_ids;
 };
 
-// The chat format of GLM-4 models is known by its tokens.
-bool IsGlm4Chat(const Tokenizer& tokenizer) {
-  constexpr std::string_view kTokens[] = {"[gMASK]", "<sop>", "<|user|>", "<|assistant|>"};
-  return std::all_of(std::begin(kTokens), std::end(kTokens), [&](std::string_view token) {
-    return tokenizer.SpecialTokenId(token).has_value();
-  });
-}
-
 StatusOr<TextSide> ReadTextSide(const HfCheckpoint& checkpoint, const ModelConfig& config,
                                 const GenerationConfig& generation,
                                 std::vector<std::string>* warnings) {
@@ -322,14 +315,14 @@ StatusOr<TextSide> ReadTextSide(const HfCheckpoint& checkpoint, const ModelConfi
                          " tokens, the model's vocab_size, found " +
                          std::to_string(tokenizer.vocab_size()));
   }
-  if (!IsGlm4Chat(tokenizer)) return text;
-  text.chat_format = "glm4";
-  // Checkpoints that forget one of these in eos_token_id run on into the user's next turn.
-  for (const char* token : {"<|endoftext|>", "<|user|>", "<|observation|>"}) {
-    const auto id = tokenizer.SpecialTokenId(token);
-    if (id.has_value() && std::count(text.stop_ids.begin(), text.stop_ids.end(), *id) == 0) {
-      text.stop_ids.push_back(*id);
-    }
+  // Each architecture came with one layout of conversations, made of special tokens that a base
+  // model's tokenizer may lack.
+  const std::string chat_format = ArchitectureName(config.architecture);
+  const StatusOr<ChatFormat> chat = ChatFormat::Create(chat_format, tokenizer, path);
+  if (chat.ok()) {
+    text.chat_format = chat_format;
+  } else {
+    warnings->push_back(chat.status().message() + ": the model will take raw text only");
   }
   return text;
 }

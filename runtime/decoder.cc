@@ -1,0 +1,246 @@
+#include "runtime/decoder.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace pocketglm {
+
+// The schedule. Every worker runs all of it; each statement computes the worker's share, and a
+// barrier stands where others' results are needed next. T = tokens in the batch, H = hidden, Q =
+// heads * head_dim, KV = kv heads * head_dim, I = intermediate.
+//
+// glm:   x += O(attention(norm(x)));         x += down(swiglu(gate_up(norm(x))))
+// glm4:  x += norm(O(attention(norm(x))));   x += norm(down(swiglu(gate_up(norm(x)))))
+//
+// x is s.residual. The norm that opens a block is taken at the end of the block before it.
+void Decoder::Layer(const Worker& worker, size_t index) {
+  const LayerWeights& w = weights_.layers[index];
+  const bool last = index + 1 == config_.num_layers;
+  const float* next_norm = last ? weights_.final_norm : weights_.layers[index + 1].input_norm;
+  Scratch& s = scratch_;
+
+  MatMul(worker, w.qkv, w.qkv_bias, s.normed, s.qkv);  // [T, H] -> [T, Q + 2 KV]
+  worker.Barrier();
+  RotateAndCache(worker, index);  // q and k in place; k and v -> cache
+  worker.Barrier();
+  Attend(worker, index);  // q, cache -> attention [T, Q]
+  worker.Barrier();
+  MatMul(worker, w.attention_out, nullptr, s.attention, s.delta);  // -> [T, H]
+  worker.Barrier();
+  AddAndNorm(worker, w.post_attention_norm, w.mlp_norm);  // x, delta -> x, normed [T, H]
+  worker.Barrier();
+  GateUp(worker, w.gate_up);  // -> activated [T, I]
+  worker.Barrier();
+  MatMul(worker, w.down, nullptr, s.activated, s.delta);  // -> [T, H]
+  worker.Barrier();
+  AddAndNorm(worker, w.post_mlp_norm, next_norm);  // x, delta -> x, normed [T, H]
+  worker.Barrier();
+}
+
+void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
+  assert(!batch.empty() && batch.size() <= scratch_.residual.rows);
+  batch_ = batch;
+  key_index_.clear();
+  logit_rows_.clear();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    assert(batch[i].sequence->length() < batch[i].sequence->capacity());
+    assert(batch[i].sequence->length() < max_context_);
+    key_index_.push_back(batch[i].sequence->length_++);
+    if (batch[i].want_logits) logit_rows_.push_back(i);
+  }
+  assert(logits.rows == logit_rows_.size());
+
+  pool_.Run([&](const Worker& worker) {
+    Embed(worker);
+    worker.Barrier();
+    for (size_t i = 0; i < config_.num_layers; ++i) Layer(worker, i);
+    Logits(worker, logits);
+  });
+}
+
+// x = embedding rows, normed = norm(x); cos, sin = the tokens' positions.
+void Decoder::Embed(const Worker& worker) {
+  const Range share = worker.Share(BatchSize());
+  for (size_t i = share.begin; i < share.end; ++i) {
+    const BatchItem& item = batch_[i];
+    float* x = scratch_.residual.Row(i);
+    if (item.embedding != nullptr) {
+      std::copy_n(item.embedding, config_.hidden_size, x);
+    } else {
+      kernels_.embedding_row(weights_.embedding, static_cast<size_t>(item.token), x);
+    }
+    kernels_.rms_norm(x, weights_.layers[0].input_norm, config_.hidden_size, norm_eps_,
+                      scratch_.normed.Row(i));
+    rope_.Row(item.position, scratch_.cos.Row(i), scratch_.sin.Row(i));
+  }
+}
+
+// x += delta (or norm(delta) where the architecture has a post-norm), then normed = norm(x).
+void Decoder::AddAndNorm(const Worker& worker, const float* post_norm, const float* next_norm) {
+  const Range share = worker.Share(BatchSize());
+  for (size_t i = share.begin; i < share.end; ++i) {
+    const float* delta = scratch_.delta.Row(i);
+    float* x = scratch_.residual.Row(i);
+    float* normed = scratch_.normed.Row(i);
+    if (post_norm == nullptr) {
+      kernels_.add_rms_norm(delta, next_norm, config_.hidden_size, norm_eps_, x, normed);
+    } else {
+      kernels_.rms_norm_add(delta, post_norm, config_.hidden_size, norm_eps_, x);
+      kernels_.rms_norm(x, next_norm, config_.hidden_size, norm_eps_, normed);
+    }
+  }
+}
+
+void Decoder::MatMul(const Worker& worker, const PackedMatrix& w, const float* bias,
+                     MatrixView<const float> x, MatrixView<float> y) {
+  kernels_.matmul_float(w, Rows(x), bias, Rows(y), worker.Share(w.panels()));
+}
+
+MatrixView<float> Decoder::Queries(size_t i, size_t kv_head) const {
+  const size_t head_dim = config_.head_dim;
+  return {scratch_.qkv.Row(i) + kv_head * GroupSize() * head_dim, GroupSize(), head_dim, head_dim};
+}
+
+// Work is shared out by (token, KV head): the group's query heads, its k and its v.
+void Decoder::RotateAndCache(const Worker& worker, size_t layer) {
+  const size_t head_dim = config_.head_dim;
+  const Range share = worker.Share(BatchSize() * config_.num_kv_heads);
+  for (size_t pair = share.begin; pair < share.end; ++pair) {
+    const size_t i = pair / config_.num_kv_heads;
+    const size_t kv_head = pair % config_.num_kv_heads;
+    float* k = scratch_.qkv.Row(i) + config_.q_rows() + kv_head * head_dim;
+    const float* v = k + config_.kv_rows();
+    const float* cos = scratch_.cos.Row(i);
+    const float* sin = scratch_.sin.Row(i);
+    kernels_.rope(cos, sin, rope_.rotary_dim(), Queries(i, kv_head));
+    kernels_.rope(cos, sin, rope_.rotary_dim(), {k, 1, head_dim, head_dim});
+    kernels_.kv_append(k, v, key_index_[i], batch_[i].sequence->Head(layer, kv_head));
+  }
+}
+
+AttentionState Decoder::State(size_t i, size_t kv_head) const {
+  const size_t head = kv_head * GroupSize();
+  const size_t head_dim = config_.head_dim;
+  return {scratch_.score_max.Row(i) + head,
+          scratch_.score_sum.Row(i) + head,
+          {scratch_.attention.Row(i) + head * head_dim, GroupSize(), head_dim, head_dim}};
+}
+
+AttentionState Decoder::Partial(size_t slot) const {
+  const MatrixView<float>& out = scratch_.partial_out;
+  return {scratch_.partial_max.Row(slot),
+          scratch_.partial_sum.Row(slot),
+          {out.Row(slot * GroupSize()), GroupSize(), out.cols, out.stride}};
+}
+
+// The keys of one chunk that batch item `i` may see: everything up to itself.
+Range Decoder::ChunkKeys(size_t i, size_t chunk) const {
+  const size_t begin = chunk * kAttentionChunk;
+  return {begin, std::min(begin + kAttentionChunk, key_index_[i] + 1)};
+}
+
+void Decoder::Attend(const Worker& worker, size_t layer) {
+  const size_t kv_heads = config_.num_kv_heads;
+  const auto attend = [&](size_t i, size_t kv_head, size_t chunk, const AttentionState& state) {
+    kernels_.attention(Queries(i, kv_head), batch_[i].sequence->Head(layer, kv_head),
+                       ChunkKeys(i, chunk), attention_scale_, state);
+  };
+  const auto chunks_of = [&](size_t i) { return key_index_[i] / kAttentionChunk + 1; };
+
+  // Many tokens: a worker takes (token, KV head) pairs whole and merges the chunks as they come.
+  const Range pairs = worker.Share(BatchSize() * kv_heads);
+  if (BatchSize() > kSplitContextTokens) {
+    for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
+      const size_t i = pair / kv_heads;
+      const AttentionState state = State(i, pair % kv_heads);
+      attend(i, pair % kv_heads, 0, state);
+      for (size_t chunk = 1; chunk < chunks_of(i); ++chunk) {
+        attend(i, pair % kv_heads, chunk, Partial(worker.index()));
+        kernels_.attention_merge(Partial(worker.index()), state);
+      }
+      kernels_.attention_finish(state);
+    }
+    return;
+  }
+
+  // Few tokens: the chunks are shared out one by one, first chunks straight into their final place,
+  // and merged in the same order when all are there.
+  size_t most_chunks = 0;
+  for (size_t i = 0; i < BatchSize(); ++i) most_chunks = std::max(most_chunks, chunks_of(i));
+  const size_t all_pairs = BatchSize() * kv_heads;
+  const auto slot_of = [&](size_t pair, size_t chunk) { return (chunk - 1) * all_pairs + pair; };
+  const Range items = worker.Share(most_chunks * all_pairs);
+  for (size_t item = items.begin; item < items.end; ++item) {
+    const size_t chunk = item / all_pairs;
+    const size_t pair = item % all_pairs;
+    const size_t i = pair / kv_heads;
+    if (chunk >= chunks_of(i)) continue;
+    attend(i, pair % kv_heads, chunk,
+           chunk == 0 ? State(i, pair % kv_heads) : Partial(slot_of(pair, chunk)));
+  }
+  if (most_chunks > 1) worker.Barrier();
+  for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
+    const size_t i = pair / kv_heads;
+    const AttentionState state = State(i, pair % kv_heads);
+    for (size_t chunk = 1; chunk < chunks_of(i); ++chunk) {
+      kernels_.attention_merge(Partial(slot_of(pair, chunk)), state);
+    }
+    kernels_.attention_finish(state);
+  }
+}
+
+// activated = swiglu(gate_up * normed). Shares are pairs of a gate panel and its up panel, so each
+// worker activates what it has just multiplied.
+void Decoder::GateUp(const Worker& worker, const PackedMatrix& gate_up) {
+  const Range share = worker.Share(gate_up.panels() / 2);
+  if (share.size() == 0) return;
+  kernels_.matmul_float(gate_up, Rows<const float>(scratch_.normed), nullptr,
+                        Rows(scratch_.gate_up), {2 * share.begin, 2 * share.end});
+  const size_t begin = share.begin * kPanelRows;
+  const size_t end = std::min(share.end * kPanelRows, config_.intermediate_size);
+  for (size_t i = 0; i < BatchSize(); ++i) {
+    kernels_.swiglu(scratch_.gate_up.Row(i) + 2 * begin, end - begin,
+                    scratch_.activated.Row(i) + begin);
+  }
+}
+
+// logits = lm_head * normed, for the tokens that asked.
+void Decoder::Logits(const Worker& worker, MatrixView<float> logits) {
+  const PackedMatrix& head = weights_.lm_head;
+  for (size_t row = 0; row < logit_rows_.size();) {
+    // A run of neighbours in the batch is a matrix as it stands.
+    size_t end = row + 1;
+    while (end < logit_rows_.size() && logit_rows_[end] == logit_rows_[end - 1] + 1) ++end;
+    const MatrixView<float>& normed = scratch_.normed;
+    kernels_.matmul_float(
+        head, {normed.Row(logit_rows_[row]), end - row, normed.cols, normed.stride}, nullptr,
+        {logits.Row(row), end - row, logits.cols, logits.stride}, worker.Share(head.panels()));
+    row = end;
+  }
+}
+
+Decoder::Decoder(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
+                 ThreadPool& pool, Scratch scratch, size_t max_context)
+    : config_(config),
+      weights_(weights),
+      kernels_(kernels),
+      pool_(pool),
+      rope_(config.rotary_dim, config.rope_theta),
+      scratch_(std::move(scratch)),
+      max_context_(max_context),
+      norm_eps_(static_cast<float>(config.rms_norm_eps)),
+      attention_scale_(
+          static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(config.head_dim)))) {
+  key_index_.reserve(scratch_.residual.rows);
+  logit_rows_.reserve(scratch_.residual.rows);
+}
+
+StatusOr<Decoder> Decoder::Create(const ModelConfig& config, const Weights& weights,
+                                  const Kernels& kernels, ThreadPool& pool,
+                                  const ScratchPlan& plan) {
+  POCKETGLM_ASSIGN_OR_RETURN(Scratch scratch, Scratch::Create(config, plan));
+  return Decoder(config, weights, kernels, pool, std::move(scratch), plan.max_context);
+}
+
+}  // namespace pocketglm

@@ -1,0 +1,92 @@
+// The GLM decoder: a batch of tokens goes in, logits come out. One fixed schedule, no graph;
+// decoder.cc is meant to be read.
+#ifndef POCKETGLM_RUNTIME_DECODER_H_
+#define POCKETGLM_RUNTIME_DECODER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "runtime/kv_cache.h"
+#include "runtime/model_config.h"
+#include "runtime/rope_table.h"
+#include "runtime/scratch.h"
+#include "runtime/thread_pool.h"
+#include "runtime/weights.h"
+
+namespace pocketglm {
+
+// One token of a batch.
+struct BatchItem {
+  int32_t token = 0;                 // In [0, vocab); not looked at when there is an embedding row.
+  const float* embedding = nullptr;  // [hidden], in place of the token's own.
+  Position position{};
+  KvCache* sequence = nullptr;  // It becomes the next token of this sequence.
+  bool want_logits = false;
+};
+
+class Decoder {
+ public:
+  // All arguments must outlive the decoder. `kernels` are of a level this CPU supports.
+  static StatusOr<Decoder> Create(const ModelConfig& config, const Weights& weights,
+                                  const Kernels& kernels, ThreadPool& pool,
+                                  const ScratchPlan& plan);
+
+  // Runs the batch and appends its tokens to their sequences, in batch order.
+  //   batch   1 to plan.max_batch items; sequences have room and stay within plan.max_context
+  //   logits  [items that want logits, vocab], in batch order
+  // The logits are the same bits however the tokens were split into batches and whatever the number
+  // of threads or the ISA level.
+  void Step(std::span<const BatchItem> batch, MatrixView<float> logits);
+
+ private:
+  using Worker = ThreadPool::Worker;
+
+  Decoder(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
+          ThreadPool& pool, Scratch scratch, size_t max_context);
+
+  // One statement of the schedule each, for this worker's share; see decoder.cc.
+  void Embed(const Worker& worker);
+  void Layer(const Worker& worker, size_t index);
+  void AddAndNorm(const Worker& worker, const float* post_norm, const float* next_norm);
+  void MatMul(const Worker& worker, const PackedMatrix& w, const float* bias,
+              MatrixView<const float> x, MatrixView<float> y);
+  void RotateAndCache(const Worker& worker, size_t layer);
+  void Attend(const Worker& worker, size_t layer);
+  void GateUp(const Worker& worker, const PackedMatrix& gate_up);
+  void Logits(const Worker& worker, MatrixView<float> logits);
+
+  size_t BatchSize() const { return batch_.size(); }
+  size_t GroupSize() const { return config_.num_heads / config_.num_kv_heads; }
+  // The first rows of a scratch matrix: those of the current batch.
+  template <class T>
+  MatrixView<T> Rows(MatrixView<T> m) const {
+    return {m.data, BatchSize(), m.cols, m.stride};
+  }
+  // The query heads of batch item `i` that share `kv_head`, one per row: [group, head_dim].
+  MatrixView<float> Queries(size_t i, size_t kv_head) const;
+  AttentionState State(size_t i, size_t kv_head) const;
+  AttentionState Partial(size_t slot) const;
+  Range ChunkKeys(size_t i, size_t chunk) const;
+
+  const ModelConfig& config_;
+  const Weights& weights_;
+  const Kernels& kernels_;
+  ThreadPool& pool_;
+  RopeTable rope_;
+  Scratch scratch_;
+  const size_t max_context_;
+  const float norm_eps_;
+  const float attention_scale_;
+
+  // The step under way.
+  std::span<const BatchItem> batch_;
+  std::vector<size_t> key_index_;   // [batch]: the token's place in its sequence.
+  std::vector<size_t> logit_rows_;  // Batch items that want logits.
+};
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_RUNTIME_DECODER_H_

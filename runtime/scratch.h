@@ -1,0 +1,54 @@
+// Every intermediate array of one decoder step, planned once: no step ever allocates.
+#ifndef POCKETGLM_RUNTIME_SCRATCH_H_
+#define POCKETGLM_RUNTIME_SCRATCH_H_
+
+#include <cstddef>
+
+#include "kernels/attention.h"
+#include "kernels/views.h"
+#include "runtime/aligned_buffer.h"
+#include "runtime/model_config.h"
+#include "runtime/status.h"
+
+namespace pocketglm {
+
+// Batches of at most this many tokens (decoding, verifying a few) spread the chunks of a long
+// context over all threads; larger ones have enough work in their tokens.
+inline constexpr size_t kSplitContextTokens = 8;
+
+struct ScratchPlan {
+  size_t max_batch = 1;    // Tokens in a step.
+  size_t max_context = 1;  // Tokens in a sequence.
+  size_t threads = 1;
+};
+
+// Rows start on cache lines. The first index of every matrix is the token's place in the batch.
+struct Scratch {
+  MatrixView<float> residual;   // [max_batch, hidden]
+  MatrixView<float> normed;     // [max_batch, hidden]
+  MatrixView<float> qkv;        // [max_batch, q rows + 2 kv rows]
+  MatrixView<float> attention;  // [max_batch, q rows]
+  MatrixView<float> delta;      // [max_batch, hidden]: what a block adds to the residual
+  MatrixView<float> gate_up;    // [max_batch, 2 * intermediate rounded up to 16]
+  MatrixView<float> activated;  // [max_batch, intermediate]
+  MatrixView<float> cos, sin;   // [max_batch, rotary_dim]
+
+  MatrixView<float> score_max, score_sum;  // [max_batch, heads]: AttentionState of `attention`
+
+  // Partial attention results of chunks that are not a sequence's first; slots for one (token, KV
+  // head, chunk) each.
+  MatrixView<float> partial_out;               // [slots * heads per KV head, head_dim]
+  MatrixView<float> partial_max, partial_sum;  // [slots, heads per KV head]
+
+  static StatusOr<Scratch> Create(const ModelConfig& config, const ScratchPlan& plan);
+
+  // Bytes Create(config, plan) reserves.
+  static size_t Bytes(const ModelConfig& config, const ScratchPlan& plan);
+
+ private:
+  AlignedBuffer buffer_;
+};
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_RUNTIME_SCRATCH_H_

@@ -1,0 +1,98 @@
+// A team of threads that all run the same function, with barriers: one Run per token, not one per
+// operation.
+//
+//   pool.Run([&](const ThreadPool::Worker& worker) {
+//     Sum(worker.Share(n));   // every worker a contiguous part
+//     worker.Barrier();       // what all have written, all now see
+//     ...
+//   });
+//
+// Threads live as long as the pool. Waiting, they spin for some microseconds (a barrier inside a
+// token) and then park in the kernel (between tokens, between prompts). If the pool has more
+// threads than the affinity mask and the cgroup quota give it CPUs, nobody spins: a spinning thread
+// would hold the CPU that the thread it waits for needs.
+//
+// A pool of one thread runs everything in the caller, without a single atomic operation.
+#ifndef POCKETGLM_RUNTIME_THREAD_POOL_H_
+#define POCKETGLM_RUNTIME_THREAD_POOL_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "kernels/views.h"
+
+namespace pocketglm {
+
+class ThreadPool {
+ public:
+  // One of the threads that run a job, as the job sees it.
+  class Worker {
+   public:
+    size_t index() const { return index_; }
+    size_t count() const { return count_; }
+
+    // This worker's contiguous part of [0, n): parts differ by at most one, cover everything and
+    // ascend with the index. A part may be empty.
+    Range Share(size_t n) const { return {n * index_ / count_, n * (index_ + 1) / count_}; }
+
+    // Returns when every worker of the job has called it as often. All must.
+    void Barrier() const {
+      if (count_ > 1) pool_->ArriveAndWait();
+    }
+
+   private:
+    friend class ThreadPool;
+    Worker(ThreadPool* pool, size_t index, size_t count)
+        : pool_(pool), index_(index), count_(count) {}
+
+    ThreadPool* pool_;
+    size_t index_;
+    size_t count_;
+  };
+
+  // `threads` >= 1 includes the thread that calls Run.
+  explicit ThreadPool(size_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  size_t size() const { return size_; }
+
+  // Calls job(worker) once on every thread of the pool, the caller being worker 0, and returns when
+  // all have returned. Not to be called from inside a job, nor from two threads at once.
+  template <class Job>
+  void Run(const Job& job) {
+    if (size_ == 1) return job(Worker(this, 0, 1));
+    RunOnAll([](const void* j, const Worker& w) { (*static_cast<const Job*>(j))(w); }, &job);
+  }
+
+ private:
+  using Trampoline = void (*)(const void* job, const Worker& worker);
+
+  void RunOnAll(Trampoline trampoline, const void* job);
+  void WorkerMain(size_t index);
+  void ArriveAndWait();
+  // Returns when `value` is no longer `old`: spins for a while, then sleeps.
+  void WaitWhile(const std::atomic<uint32_t>& value, uint32_t old) const;
+
+  const size_t size_;
+  const uint32_t spins_;  // Pauses before a waiting thread parks.
+
+  Trampoline trampoline_ = nullptr;  // nullptr: the pool is closing.
+  const void* job_ = nullptr;
+
+  // Each on cache lines of its own, two because CPUs prefetch lines in pairs: arriving must not
+  // disturb those who spin.
+  alignas(128) std::atomic<uint32_t> generation_{0};  // Jobs started.
+  alignas(128) std::atomic<uint32_t> arrived_{0};     // Workers at the current barrier.
+  alignas(128) std::atomic<uint32_t> phase_{0};       // Barriers passed.
+
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_RUNTIME_THREAD_POOL_H_
