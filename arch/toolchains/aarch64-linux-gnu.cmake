@@ -1,6 +1,4 @@
 # What the aarch64 toolchain files share.
-set(CMAKE_LINKER /usr/bin/aarch64-linux-gnu-ld)
-set(CMAKE_OBJCOPY /usr/bin/aarch64-linux-gnu-objcopy)
 set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
