@@ -192,7 +192,9 @@ class Conversion {
   Conversion(const HfCheckpoint& checkpoint, const ModelConfig& config,
              const ConvertOptions& options, ModelWriter* writer)
       : checkpoint_(checkpoint), config_(config), options_(options), writer_(writer) {
-    for (const TensorSpec& spec : writer->tensors()) bytes_total_ += spec.bytes;
+    for (const TensorSpec& spec : writer->tensors()) {
+      if (spec.kind != TensorKind::kPad) bytes_total_ += spec.bytes;
+    }
   }
 
   Status Write(const TensorSpec& spec) {

@@ -15,7 +15,7 @@
 namespace pocketglm {
 
 struct ConvertProgress {
-  uint64_t bytes_done = 0;  // Of the tensor data to write.
+  uint64_t bytes_done = 0;  // Of the tensor data to write, pads not counted.
   uint64_t bytes_total = 0;
   std::string_view tensor;  // The one being written.
 };

@@ -111,6 +111,10 @@ StatusOr<Quantization> ParseQuantization(std::string_view name) {
   for (const QuantizationInfo& info : kQuantizations) {
     if (name == info.name) return info.quantization;
   }
+  if (name == "int8" || name == "int4") {
+    return Status::Error("quantization: " + std::string(name) + " is not supported yet, only " +
+                         QuantizationNames());
+  }
   return Status::Error("quantization: expected one of " + QuantizationNames() + ", found " +
                        ShownText(name));
 }
