@@ -79,7 +79,7 @@ Status ParseMetadata(const std::string& path, ModelFile* model) {
   POCKETGLM_ASSIGN_OR_RETURN(const std::string name, Require(metadata, kQuantizationKey, path));
   const StatusOr<Quantization> quantization = ParseQuantization(name);
   if (!quantization.ok()) {
-    return Status::Error(path + ": metadata " + quantization.status().message());
+    return Status::Error(path + ": metadata quantization: " + quantization.status().message());
   }
   result.quantization = *quantization;
 

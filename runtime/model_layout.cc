@@ -112,11 +112,9 @@ StatusOr<Quantization> ParseQuantization(std::string_view name) {
     if (name == info.name) return info.quantization;
   }
   if (name == "int8" || name == "int4") {
-    return Status::Error("quantization: " + std::string(name) + " is not supported yet, only " +
-                         QuantizationNames());
+    return Status::Error(std::string(name) + " is not supported yet, only " + QuantizationNames());
   }
-  return Status::Error("quantization: expected one of " + QuantizationNames() + ", found " +
-                       ShownText(name));
+  return Status::Error("expected one of " + QuantizationNames() + ", found " + ShownText(name));
 }
 
 std::string LayerTensorName(size_t layer, std::string_view tensor) {

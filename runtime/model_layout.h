@@ -47,6 +47,7 @@ enum class Quantization : uint8_t { kF32, kBf16 };
 
 // "f32", "bf16".
 const char* QuantizationName(Quantization quantization);
+// The error does not say where the name came from: the caller does.
 StatusOr<Quantization> ParseQuantization(std::string_view name);
 // "f32, bf16": for help texts and messages.
 std::string QuantizationNames();
