@@ -1,0 +1,310 @@
+#include "kernels/attention.h"
+
+#include "tests/attention_test_util.h"
+#include "tests/reference/attention.h"
+#include "tests/test_util.h"
+
+namespace pocketglm {
+namespace {
+
+class AttentionTest : public KernelTest {};
+POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(AttentionTest);
+
+constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16};
+constexpr size_t kHeadCounts[] = {1, 2, 3, 4, 5, 8, 16, 24};
+constexpr size_t kHeadDims[] = {4, 20, 64, 128};
+
+Guarded<float> RandomQueries(Random& random, size_t heads, size_t head_dim, float size) {
+  Guarded<float> q(heads, head_dim, head_dim + heads % 3, heads % 2);
+  for (size_t h = 0; h < heads; ++h) random.Fill(q.row(h), -size, size);
+  return q;
+}
+
+// The finished attention over the first `keys` keys of the cache is within the contract's bound of
+// the reference, and nothing else was written.
+void Check(const Kernels& kernels, Guarded<float>& q, size_t heads, KvCacheFixture& cache,
+           size_t keys, float scale) {
+  const size_t head_dim = cache.head().head_dim;
+  SCOPED_TRACE(testing::Message() << heads << " heads of " << head_dim << ", " << keys << " keys, "
+                                  << (cache.head().type == KvType::kF32 ? "f32" : "f16"));
+  StateFixture result(heads, head_dim, keys % 4);
+  AttendAll(kernels, q.view(), cache.head(), keys, scale, result);
+  for (size_t h = 0; h < heads; ++h) {
+    const reference::AttentionResult expected =
+        reference::Attention(q.row(h), cache.keys({0, keys}), cache.values({0, keys}), scale);
+    const double n = static_cast<double>(keys);
+    const double units = 2 * (static_cast<double>(head_dim) + 1) * expected.score_size +
+                         2 * expected.score_range + n + 3 * std::ceil(n / kAttentionBlock) + 20;
+    EXPECT_TRUE(Within(result.out(h), expected.out,
+                       [&](size_t d) { return units * kUnit * expected.size[d]; }))
+        << "head " << h;
+  }
+  EXPECT_TRUE(result.Intact());
+  EXPECT_TRUE(cache.Intact());
+}
+
+void CheckRandom(const Kernels& kernels, KvType type, size_t heads, size_t head_dim, size_t keys) {
+  Random random(heads * 1000003 + head_dim * 1009 + keys);
+  KvCacheFixture cache(type, keys, head_dim);
+  cache.AppendRandom(kernels, random, 1.0f, 1.0f);
+  Guarded<float> q = RandomQueries(random, heads, head_dim, 4.0f);
+  Check(kernels, q, heads, cache, keys, 1 / std::sqrt(static_cast<float>(head_dim)));
+}
+
+TEST_P(AttentionTest, MatchesReferenceForAllSmallKeyCounts) {
+  for (KvType type : kTypes) {
+    for (size_t i = 0; i < std::size(kHeadDims); ++i) {
+      for (size_t keys = 1; keys <= 130; ++keys) {
+        CheckRandom(kernels(), type, kHeadCounts[(keys + i) % 8], kHeadDims[i], keys);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, MatchesReferenceForAllHeadCounts) {
+  for (KvType type : kTypes) {
+    for (size_t heads : kHeadCounts) {
+      for (size_t head_dim : kHeadDims) CheckRandom(kernels(), type, heads, head_dim, 77);
+    }
+  }
+}
+
+TEST_P(AttentionTest, MatchesReferenceAcrossChunks) {
+  for (KvType type : kTypes) {
+    for (size_t keys : {1023, 1024, 1025, 2500}) {
+      CheckRandom(kernels(), type, 5, 20, keys);
+      CheckRandom(kernels(), type, 16, 128, keys);
+    }
+  }
+}
+
+// One key dimension, so that scores are what the test says: rising by 80 in total, falling, jumping
+// by more than exp can express, and alternating.
+TEST_P(AttentionTest, ExtremeScores) {
+  const size_t keys = 300;
+  const auto score = [](int kind, size_t j) {
+    const float share = static_cast<float>(j) / keys;
+    switch (kind) {
+      case 0:
+        return 80 * share - 40;
+      case 1:
+        return 40 - 80 * share;
+      case 2:
+        return j < 150 ? -90.0f : 90.0f;
+      case 3:
+        return j < 150 ? 90.0f : -90.0f;
+      default:
+        return j % 2 == 0 ? -40.0f : 40.0f;
+    }
+  };
+  for (KvType type : kTypes) {
+    for (int kind = 0; kind < 5; ++kind) {
+      Random random(1);
+      KvCacheFixture cache(type, keys, 4);
+      for (size_t j = 0; j < keys; ++j) {
+        const std::vector<float> k = {0.0f, score(kind, j), 0.0f, 0.0f};
+        std::vector<float> v(4);
+        random.Fill(v, -1.0f, 1.0f);
+        cache.Append(kernels(), j, k, v);
+      }
+      const std::vector<float> one = {0.0f, 1.0f, 0.0f, 0.0f};
+      Guarded<float> q(one, 0);
+      SCOPED_TRACE(kind);
+      Check(kernels(), q, 1, cache, keys, 1.0f);
+    }
+  }
+}
+
+TEST_P(AttentionTest, LargeScoresFromLongVectors) {
+  Random random(2);
+  for (KvType type : kTypes) {
+    KvCacheFixture cache(type, 200, 128);
+    cache.AppendRandom(kernels(), random, 3.0f, 100.0f);
+    Guarded<float> q = RandomQueries(random, 8, 128, 3.0f);
+    Check(kernels(), q, 8, cache, 200, 1.0f);
+  }
+}
+
+TEST_P(AttentionTest, OneKeyGivesItsValue) {
+  Random random(3);
+  for (KvType type : kTypes) {
+    KvCacheFixture cache(type, 1, 64);
+    cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
+    Guarded<float> q = RandomQueries(random, 3, 64, 1.0f);
+    StateFixture result(3, 64);
+    AttendAll(kernels(), q.view(), cache.head(), 1, 1.0f, result);
+    for (size_t h = 0; h < 3; ++h) EXPECT_TRUE(SameBits(result.out(h), cache.value(0)));
+  }
+}
+
+// What the cache holds beyond the given keys must not matter: other garbage, same bits.
+TEST_P(AttentionTest, IgnoresTheRestOfTheCache) {
+  for (KvType type : kTypes) {
+    for (size_t keys : {1, 15, 16, 17, 63, 65, 100}) {
+      StateFixture first(5, 20);
+      for (int garbage : {0xFF, 0x00, 0x7C, 0x80}) {
+        Random random(4);
+        KvCacheFixture cache(type, 128, 20);
+        std::memset(cache.head().k, garbage, cache.k_bytes().size());
+        std::memset(cache.head().v, garbage, cache.v_bytes().size());
+        for (size_t j = 0; j < keys; ++j) {
+          std::vector<float> k(20), v(20);
+          random.Fill(k, -1.0f, 1.0f);
+          random.Fill(v, -1.0f, 1.0f);
+          cache.Append(kernels(), j, k, v);
+        }
+        Guarded<float> q = RandomQueries(random, 5, 20, 1.0f);
+        StateFixture result(5, 20);
+        AttendAll(kernels(), q.view(), cache.head(), keys, 0.2f, garbage == 0xFF ? first : result);
+        if (garbage != 0xFF) {
+          EXPECT_TRUE(result.SameBitsAs(first)) << keys << " keys, " << garbage;
+        }
+      }
+    }
+  }
+}
+
+// The heads computed together do not change one another.
+TEST_P(AttentionTest, HeadsTogetherEqualOneByOne) {
+  Random random(5);
+  for (KvType type : kTypes) {
+    KvCacheFixture cache(type, 100, 20);
+    cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
+    for (size_t heads = 1; heads <= 24; ++heads) {
+      Guarded<float> q = RandomQueries(random, heads, 20, 2.0f);
+      StateFixture together(heads, 20);
+      kernels().attention(q.view(), cache.head(), {0, 100}, 0.2f, together.state());
+      for (size_t h = 0; h < heads; ++h) {
+        StateFixture alone(1, 20);
+        kernels().attention({q.Row(h), 1, 20, 20}, cache.head(), {0, 100}, 0.2f, alone.state());
+        EXPECT_TRUE(SameBits(alone.out(0), together.out(h))) << heads << " heads, " << h;
+        EXPECT_EQ(alone.max()[0], together.max()[h]);
+        EXPECT_EQ(alone.sum()[0], together.sum()[h]);
+      }
+    }
+  }
+}
+
+// A state that held something is computed afresh.
+TEST_P(AttentionTest, StartsAfresh) {
+  Random random(6);
+  KvCacheFixture cache(KvType::kF32, 10, 4);
+  cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
+  Guarded<float> q = RandomQueries(random, 2, 4, 1.0f);
+  StateFixture once(2, 4);
+  kernels().attention(q.view(), cache.head(), {0, 10}, 1.0f, once.state());
+  StateFixture twice(2, 4);
+  for (int i = 0; i < 2; ++i) {
+    kernels().attention(q.view(), cache.head(), {0, 10}, 1.0f, twice.state());
+  }
+  EXPECT_TRUE(twice.SameBitsAs(once));
+}
+
+class KvAppendTest : public KernelTest {};
+POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(KvAppendTest);
+
+// Element i of a cache of either type, widened.
+double Element(std::span<const uint8_t> bytes, KvType type, size_t i) {
+  if (type == KvType::kF32) {
+    float value;
+    std::memcpy(&value, &bytes[i * 4], 4);
+    return value;
+  }
+  const int bits = bytes[i * 2] | bytes[i * 2 + 1] << 8;
+  const int exponent = bits >> 10 & 0x1F;
+  const int fraction = bits & 0x3FF;
+  const double magnitude = exponent == 0 ? std::ldexp(fraction, -14 - 10)
+                                         : std::ldexp(1024 + fraction, exponent - 15 - 10);
+  EXPECT_NE(exponent, 0x1F) << "not finite";
+  return (bits & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+TEST_P(KvAppendTest, LayoutIsTheDocumentedOne) {
+  Random random(1);
+  for (KvType type : kTypes) {
+    for (size_t head_dim : {1, 4, 15, 16, 17, 20, 64, 128}) {
+      KvCacheFixture cache(type, 128, head_dim);
+      cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
+      const size_t v_stride = RoundUp(head_dim, 16);
+      for (size_t j = 0; j < 128; ++j) {
+        for (size_t d = 0; d < head_dim; ++d) {
+          const size_t k_index = (j / 16 * head_dim + d) * 16 + j % 16;
+          ASSERT_EQ(Element(cache.k_bytes(), type, k_index), cache.key(j)[d]);
+          ASSERT_EQ(Element(cache.v_bytes(), type, j * v_stride + d), cache.value(j)[d]);
+        }
+        for (size_t d = head_dim; d < v_stride; ++d) {
+          ASSERT_EQ(Element(cache.v_bytes(), type, j * v_stride + d), 0.0);
+        }
+      }
+      EXPECT_TRUE(cache.Intact());
+    }
+  }
+}
+
+// One append touches its own key only.
+TEST_P(KvAppendTest, WritesOneKeyOnly) {
+  for (KvType type : kTypes) {
+    for (size_t position : {0, 1, 15, 16, 70, 127}) {
+      const size_t head_dim = 20;
+      KvCacheFixture cache(type, 128, head_dim);
+      const std::vector<float> ones(head_dim, 1.0f);
+      cache.Append(kernels(), position, ones, ones);
+      const size_t size = KvElementBytes(type);
+      for (size_t i = 0; i < cache.k_bytes().size(); ++i) {
+        const size_t element = i / size;
+        const size_t key = element / (16 * head_dim) * 16 + element % 16;
+        ASSERT_EQ(cache.k_bytes()[i] == 0xFF, key != position) << i;
+      }
+      for (size_t i = 0; i < cache.v_bytes().size(); ++i) {
+        ASSERT_EQ(cache.v_bytes()[i] == 0xFF, i / size / 32 != position) << i;
+      }
+      EXPECT_TRUE(cache.Intact());
+    }
+  }
+}
+
+TEST_P(KvAppendTest, AnyOrderGivesTheSameCache) {
+  for (KvType type : kTypes) {
+    const size_t head_dim = 20;
+    std::vector<float> rows(128 * head_dim);
+    Random random(2);
+    random.Fill(rows, -1.0f, 1.0f);
+    KvCacheFixture ascending(type, 128, head_dim);
+    KvCacheFixture shuffled(type, 128, head_dim);
+    for (size_t j = 0; j < 128; ++j) {
+      for (auto [cache, position] :
+           {std::pair(&ascending, j), std::pair(&shuffled, j * 37 % 128)}) {
+        const std::span<const float> row(&rows[position * head_dim], head_dim);
+        cache->Append(kernels(), position, row, row);
+      }
+    }
+    EXPECT_TRUE(SameBits(ascending.k_bytes(), shuffled.k_bytes()));
+    EXPECT_TRUE(SameBits(ascending.v_bytes(), shuffled.v_bytes()));
+  }
+}
+
+TEST_P(KvAppendTest, F16RoundsToNearestEvenAndSaturates) {
+  std::vector<float> values = {0.0f,    65504.0f, 65519.9f,       65520.0f,      1e6f,    -1e6f,
+                               3.4e38f, -3.4e38f, 6e-8f,          3e-8f,         2.9e-8f, 1e-30f,
+                               6.1e-5f, 1.0f,     1.00048828125f, 1.00146484375f};
+  Random random(3);
+  for (int i = 0; i < 20000; ++i) {
+    values.push_back(
+        std::ldexp(random.Uniform(-2.0f, 2.0f), static_cast<int>(random.Below(42)) - 25));
+  }
+  values.resize(RoundUp(values.size(), 16));
+  KvCacheFixture cache(KvType::kF16, values.size() / 16, 16);
+  for (size_t j = 0; j < values.size() / 16; ++j) {
+    const std::span<const float> row(&values[j * 16], 16);
+    cache.Append(kernels(), j, row, row);
+    for (size_t d = 0; d < 16; ++d) {
+      const double expected = reference::RoundToF16(row[d]);
+      const size_t k_index = (j / 16 * 16 + d) * 16 + j % 16;
+      ASSERT_EQ(Element(cache.k_bytes(), KvType::kF16, k_index), expected) << row[d];
+      ASSERT_EQ(Element(cache.v_bytes(), KvType::kF16, j * 16 + d), expected) << row[d];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pocketglm

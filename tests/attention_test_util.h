@@ -1,0 +1,104 @@
+// A cache of one KV head with known keys and values, for tests of attention.
+#ifndef POCKETGLM_TESTS_ATTENTION_TEST_UTIL_H_
+#define POCKETGLM_TESTS_ATTENTION_TEST_UTIL_H_
+
+#include "kernels/attention.h"
+#include "tests/reference/attention.h"
+#include "tests/test_util.h"
+
+namespace pocketglm {
+
+// `keys` keys in a cache of just enough capacity. What no key was appended to stays all ones: NaN.
+class KvCacheFixture {
+ public:
+  KvCacheFixture(KvType type, size_t keys, size_t head_dim)
+      : type_(type),
+        head_dim_(head_dim),
+        k_(KvKeyBytes(type, RoundUp(keys, kAttentionBlock), head_dim)),
+        v_(KvValueBytes(type, RoundUp(keys, kAttentionBlock), head_dim)),
+        keys_(keys * head_dim),
+        values_(keys * head_dim) {}
+
+  KvHead head() { return {k_.data(), v_.data(), type_, head_dim_}; }
+
+  void Append(const Kernels& kernels, size_t position, std::span<const float> k,
+              std::span<const float> v) {
+    kernels.kv_append(k.data(), v.data(), position, head());
+    for (size_t d = 0; d < head_dim_; ++d) {
+      keys_[position * head_dim_ + d] = Rounded(k[d]);
+      values_[position * head_dim_ + d] = Rounded(v[d]);
+    }
+  }
+
+  // Fills the whole cache, in ascending order.
+  void AppendRandom(const Kernels& kernels, Random& random, float k_size, float v_size) {
+    for (size_t j = 0; j < keys_.size() / head_dim_; ++j) {
+      const Guarded<float> k = RandomRow(random, head_dim_, -k_size, k_size, j % 3);
+      const Guarded<float> v = RandomRow(random, head_dim_, -v_size, v_size, j % 5);
+      Append(kernels, j, {k.data(), head_dim_}, {v.data(), head_dim_});
+    }
+  }
+
+  // Key and value number `position` as the cache should hold them.
+  std::span<const float> key(size_t position) const { return keys({position, position + 1}); }
+  std::span<const float> value(size_t position) const { return values({position, position + 1}); }
+  std::span<const float> keys(Range range) const {
+    return {keys_.data() + range.begin * head_dim_, range.size() * head_dim_};
+  }
+  std::span<const float> values(Range range) const {
+    return {values_.data() + range.begin * head_dim_, range.size() * head_dim_};
+  }
+
+  std::span<const uint8_t> k_bytes() { return k_.row(); }
+  std::span<const uint8_t> v_bytes() { return v_.row(); }
+  bool Intact() { return k_.Intact() && v_.Intact(); }
+
+ private:
+  float Rounded(float x) const {
+    return type_ == KvType::kF32 ? x : static_cast<float>(reference::RoundToF16(x));
+  }
+
+  KvType type_;
+  size_t head_dim_;
+  Guarded<uint8_t> k_, v_;
+  std::vector<float> keys_, values_;
+};
+
+// The state of `heads` query heads, guarded.
+class StateFixture {
+ public:
+  StateFixture(size_t heads, size_t head_dim, size_t stride_padding = 0)
+      : max_(heads, 1), sum_(heads, 3), out_(heads, head_dim, head_dim + stride_padding, 5) {}
+
+  AttentionState state() { return {max_.data(), sum_.data(), out_.view()}; }
+  std::span<const float> max() { return max_.row(); }
+  std::span<const float> sum() { return sum_.row(); }
+  std::span<const float> out(size_t h) { return out_.row(h); }
+  bool Intact() { return max_.Intact() && sum_.Intact() && out_.Intact(); }
+
+  bool SameBitsAs(StateFixture& other) {
+    bool same = SameBits(max(), other.max()) && SameBits(sum(), other.sum());
+    for (size_t h = 0; h < max().size(); ++h) same = same && SameBits(out(h), other.out(h));
+    return same;
+  }
+
+ private:
+  Guarded<float> max_, sum_, out_;
+};
+
+// Attention over keys [0, keys), chunk by chunk in ascending order, finished.
+inline void AttendAll(const Kernels& kernels, MatrixView<const float> q, const KvHead& cache,
+                      size_t keys, float scale, StateFixture& result) {
+  kernels.attention(q, cache, {0, std::min(keys, kAttentionChunk)}, scale, result.state());
+  for (size_t begin = kAttentionChunk; begin < keys; begin += kAttentionChunk) {
+    StateFixture next(q.rows, q.cols);
+    kernels.attention(q, cache, {begin, std::min(keys, begin + kAttentionChunk)}, scale,
+                      next.state());
+    kernels.attention_merge(next.state(), result.state());
+  }
+  kernels.attention_finish(result.state());
+}
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_TESTS_ATTENTION_TEST_UTIL_H_

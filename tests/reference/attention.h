@@ -1,0 +1,64 @@
+// Attention of one query head in double precision, in one pass over all keys (kernels/attention.h
+// does it in blocks, with a running maximum).
+#ifndef POCKETGLM_TESTS_REFERENCE_ATTENTION_H_
+#define POCKETGLM_TESTS_REFERENCE_ATTENTION_H_
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "tests/reference/panels.h"
+
+namespace pocketglm::reference {
+
+// What an f16 cache makes of a finite value: nearest, ties to even, saturating.
+inline double RoundToF16(double value) {
+  return std::clamp(RoundTo(value, 10, -14), -65504.0, 65504.0);
+}
+
+struct AttentionResult {
+  std::vector<double> out;   // [head_dim]
+  std::vector<double> size;  // [head_dim]: max_j |v[j, d]|
+  double score_size = 0;     // max_j scale * sum_d |q[d] * k[j, d]|
+  double score_range = 0;    // max_j s_j - min_j s_j
+};
+
+// k and v are [keys, head_dim], already rounded to the type of the cache.
+inline AttentionResult Attention(std::span<const float> q, std::span<const float> k,
+                                 std::span<const float> v, double scale) {
+  const size_t head_dim = q.size();
+  const size_t keys = k.size() / head_dim;
+  AttentionResult result;
+  std::vector<double> scores;
+  for (size_t j = 0; j < keys; ++j) {
+    double score = 0;
+    double size = 0;
+    for (size_t d = 0; d < head_dim; ++d) {
+      score += double{q[d]} * k[j * head_dim + d];
+      size += std::abs(double{q[d]} * k[j * head_dim + d]);
+    }
+    scores.push_back(score * scale);
+    result.score_size = std::max(result.score_size, size * scale);
+  }
+  const auto [min, max] = std::minmax_element(scores.begin(), scores.end());
+  result.score_range = *max - *min;
+
+  result.out.assign(head_dim, 0);
+  result.size.assign(head_dim, 0);
+  double sum = 0;
+  for (size_t j = 0; j < keys; ++j) {
+    const double p = std::exp(scores[j] - *max);
+    sum += p;
+    for (size_t d = 0; d < head_dim; ++d) {
+      result.out[d] += p * v[j * head_dim + d];
+      result.size[d] = std::max(result.size[d], std::abs(double{v[j * head_dim + d]}));
+    }
+  }
+  for (double& o : result.out) o /= sum;
+  return result;
+}
+
+}  // namespace pocketglm::reference
+
+#endif  // POCKETGLM_TESTS_REFERENCE_ATTENTION_H_
