@@ -1,0 +1,153 @@
+#include "tools/command_line.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "arch/level.h"
+#include "arch/topology.h"
+#include "runtime/float_environment.h"
+
+namespace pocketglm {
+namespace {
+
+constexpr size_t kDefaultContext = 4096;
+constexpr size_t kMaxThreads = 1024;
+
+}  // namespace
+
+int PrintError(const char* program, const Status& status) {
+  std::fprintf(stderr, "%s: error: %s\n", program, status.message().c_str());
+  return kExitError;
+}
+
+std::string VersionText(const char* program) {
+  std::string text = std::string(program) + " (PocketGLM) " + POCKETGLM_VERSION + ", built with ";
+#if defined(__clang__)
+  text += "clang " __clang_version__;
+#else
+  text += "g++ " __VERSION__;
+#endif
+  text += ", levels";
+  for (const IsaLevel level : BuiltIsaLevels()) {
+    text += " " + std::string(IsaLevelName(level)) + (CpuSupports(level) ? "" : " (not here)");
+  }
+  return text;
+}
+
+std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv) {
+  app.set_version_flag("--version", VersionText(app.get_name().c_str()),
+                       "Print version, compiler and ISA levels");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "%s: error: %s (see %s --help)\n", app.get_name().c_str(), error.what(),
+                 app.get_name().c_str());
+    return kExitUsage;
+  }
+  return std::nullopt;
+}
+
+void AddEngineFlags(CLI::App& app, EngineFlags& flags) {
+  app.add_option("-m,--model", flags.model, "Model file (.pglm, made by convert_glm)")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("-t,--threads", flags.threads,
+                 "Threads [physical cores in the affinity mask and cgroup quota]")
+      ->check(CLI::Range(size_t{1}, kMaxThreads))
+      ->type_name("N");
+  app.add_option("--isa", flags.isa, "ISA level to run at [best; or POCKETGLM_ISA]")
+      ->type_name("LEVEL");
+  app.add_option("--kv", flags.kv, "KV cache type: f32 or f16 [f32]")
+      ->check(CLI::IsMember({"f32", "f16"}))
+      ->type_name("TYPE");
+  app.add_option("--batch", flags.batch, "Most tokens computed at once [512]")
+      ->check(CLI::Range(size_t{1}, size_t{65536}))
+      ->type_name("N");
+}
+
+StatusOr<std::unique_ptr<Engine>> Engine::Open(const EngineFlags& flags) {
+  std::unique_ptr<Engine> engine(new Engine);
+  POCKETGLM_RETURN_IF_ERROR(engine->Load(flags));
+  return engine;
+}
+
+Status Engine::Load(const EngineFlags& flags) {
+  const auto start = std::chrono::steady_clock::now();
+  const IsaLevelChoice choice = ChooseIsaLevel(flags.isa);
+  if (!choice.level) return Status::Error(choice.error);
+  kernels_ = &KernelsFor(*choice.level);
+  POCKETGLM_RETURN_IF_ERROR(CheckFloatEnvironment());
+
+  path_ = flags.model;
+  POCKETGLM_ASSIGN_OR_RETURN(model_, LoadModel(path_));
+  if (!model_.tokenizer().empty()) {
+    POCKETGLM_ASSIGN_OR_RETURN(
+        tokenizer_, Tokenizer::FromBlob(model_.tokenizer(), path_ + ": tensor tokenizer"));
+    if (tokenizer_->vocab_size() > model_.config().vocab_size) {
+      return Status::Error(path_ + ": tensor tokenizer: expected at most " +
+                           std::to_string(model_.config().vocab_size) +
+                           " tokens, as the model has, found " +
+                           std::to_string(tokenizer_->vocab_size()));
+    }
+  }
+
+  const size_t longest = model_.config().max_position_embeddings;
+  if (flags.context > longest) {
+    return Status::Error(path_ + ": context of " + std::to_string(flags.context) +
+                         " tokens: expected at most " + std::to_string(longest) +
+                         ", the positions this model was made for");
+  }
+  session_options_.context =
+      flags.context != 0 ? flags.context : std::min(longest, kDefaultContext);
+  session_options_.batch = flags.batch;
+  session_options_.kv = flags.kv == "f16" ? KvType::kF16 : KvType::kF32;
+  pool_.emplace(flags.threads != 0 ? flags.threads : DefaultThreadCount());
+  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return Status();
+}
+
+StatusOr<Session> Engine::NewSession() {
+  return Session::Create(model_, *kernels_, *pool_, session_options_);
+}
+
+StatusOr<const Tokenizer*> Engine::tokenizer() const {
+  if (tokenizer_) return &*tokenizer_;
+  return Status::Error(path_ +
+                       ": tensor tokenizer: expected one for working with text, found none; "
+                       "eval_glm --tokens works without");
+}
+
+size_t Engine::sampled_vocab_size() const {
+  return tokenizer_ ? tokenizer_->vocab_size() : model_.config().vocab_size;
+}
+
+Status Engine::CheckTokens(std::span<const int32_t> tokens) const {
+  const size_t vocab_size = model_.config().vocab_size;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && static_cast<size_t>(tokens[i]) < vocab_size) continue;
+    return Status::Error(path_ + ": token " + std::to_string(i) + ": expected an id from 0 to " +
+                         std::to_string(vocab_size - 1) + ", found " + std::to_string(tokens[i]));
+  }
+  return Status();
+}
+
+StatusOr<std::string> ReadText(const std::string& path) {
+  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
+  const std::string name = path == "-" ? "standard input" : path;
+  if (file == nullptr) return Status::Error(name + ": cannot open: " + std::strerror(errno));
+  std::string text;
+  char buffer[65536];
+  for (size_t n; (n = std::fread(buffer, 1, sizeof(buffer), file)) != 0;) text.append(buffer, n);
+  const bool failed = std::ferror(file) != 0;
+  const int error = errno;
+  if (file != stdin) std::fclose(file);
+  if (failed) return Status::Error(name + ": cannot read: " + std::strerror(error));
+  return text;
+}
+
+}  // namespace pocketglm

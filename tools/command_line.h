@@ -1,0 +1,87 @@
+// What the programs that run a model have in common: exit codes, flags, and opening the model.
+#ifndef POCKETGLM_TOOLS_COMMAND_LINE_H_
+#define POCKETGLM_TOOLS_COMMAND_LINE_H_
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "kernels/kernels.h"
+#include "runtime/chat_format.h"
+#include "runtime/session.h"
+#include "runtime/status.h"
+#include "runtime/thread_pool.h"
+#include "runtime/tokenizer.h"
+#include "runtime/weights.h"
+
+namespace pocketglm {
+
+enum ExitCode { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitInterrupted = 130 };
+
+// Prints "<program>: error: <message>" and returns kExitError.
+int PrintError(const char* program, const Status& status);
+
+// The name, version, compiler and ISA levels of this build: what --version prints.
+std::string VersionText(const char* program);
+
+// Parses the command line. Returns the exit code if the program is thereby done: after --help and
+// --version, and on a usage error, which is printed.
+std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv);
+
+// The flags that all programs running a model take, with their defaults.
+struct EngineFlags {
+  std::string model;
+  size_t threads = 0;  // 0: as many as there are physical cores to use.
+  std::string isa;     // Empty: the best.
+  std::string kv;      // Empty: f32 for f32 and bf16 weights.
+  size_t batch = 512;
+  size_t context = 0;  // 0: the model's, at most 4096.
+};
+void AddEngineFlags(CLI::App& app, EngineFlags& flags);
+
+// A model opened as the flags say, with all that running it needs. Not movable: its parts point at
+// each other.
+class Engine {
+ public:
+  static StatusOr<std::unique_ptr<Engine>> Open(const EngineFlags& flags);
+
+  const Model& model() const { return model_; }
+  const Kernels& kernels() const { return *kernels_; }
+  ThreadPool& pool() { return *pool_; }
+  KvType kv_type() const { return session_options_.kv; }
+  const char* kv_name() const { return kv_type() == KvType::kF32 ? "f32" : "f16"; }
+  size_t context() const { return session_options_.context; }
+
+  StatusOr<Session> NewSession();
+
+  // The tokenizer, or an error that says what a model without one can be used for.
+  StatusOr<const Tokenizer*> tokenizer() const;
+  // How many tokens may be chosen by sampling: those the tokenizer has, or all rows without one.
+  size_t sampled_vocab_size() const;
+  // Checks that every id is below the vocabulary's size.
+  Status CheckTokens(std::span<const int32_t> tokens) const;
+
+  double load_seconds() const { return load_seconds_; }
+
+ private:
+  Engine() = default;
+  Status Load(const EngineFlags& flags);
+
+  std::string path_;
+  Model model_;
+  std::optional<Tokenizer> tokenizer_;
+  const Kernels* kernels_ = nullptr;
+  std::optional<ThreadPool> pool_;
+  SessionOptions session_options_;
+  double load_seconds_ = 0;
+};
+
+// The whole of a text file, or of standard input for "-".
+StatusOr<std::string> ReadText(const std::string& path);
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_TOOLS_COMMAND_LINE_H_

@@ -1,0 +1,297 @@
+// eval_glm: looks at a model from outside. Perplexity of a text, logits of a token sequence, token
+// ids of a text, exact match on questions and answers.
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arch/level.h"
+#include "runtime/generate.h"
+#include "tools/command_line.h"
+#include "tools/npy_writer.h"
+
+namespace pocketglm {
+namespace {
+
+constexpr const char* kProgram = "eval_glm";
+
+struct Flags {
+  EngineFlags engine;
+  std::string text_file;
+  std::string tokens;
+  std::string logits_file;
+  std::string tokenize;
+  std::string qa_file;
+  size_t window = 512;
+  size_t max_answer = 128;
+  std::string output = "text";
+};
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  AddEngineFlags(app, flags.engine);
+  app.add_option("-f,--file", flags.text_file, "Perplexity of a text; - is stdin")
+      ->type_name("FILE");
+  app.add_option("-c,--context", flags.window,
+                 "Tokens per window of the perplexity, each predicted from those before it [512]")
+      ->check(CLI::Range(size_t{2}, size_t{1} << 24))
+      ->type_name("N");
+  auto* tokens = app.add_option("--tokens", flags.tokens,
+                                "Run these ids (1,2,3, or @FILE with ids between commas or spaces)")
+                     ->type_name("IDS");
+  app.add_option("--logits", flags.logits_file,
+                 "With --tokens: write all logits, [tokens, vocab] f32")
+      ->needs(tokens)
+      ->type_name("NPY");
+  app.add_option("--tokenize", flags.tokenize, "Print the ids of a text on one line")
+      ->type_name("TEXT");
+  app.add_option(
+         "--qa", flags.qa_file,
+         "Greedy answers to {\"prompt\": ..., \"answer\": ...} lines, counted as exact or not")
+      ->type_name("JSONL");
+  app.add_option("-n,--max-tokens", flags.max_answer, "With --qa: most tokens of an answer [128]")
+      ->type_name("N");
+  app.add_option("-o,--output", flags.output, "Form of the result: text or json [text]")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORM");
+  app.footer(
+      "Examples:\n"
+      "  eval_glm -m demo.pglm -f tests/data/eval_en.txt -c 256\n"
+      "  eval_glm -m demo.pglm --tokens 1,2,3 --logits logits.npy --batch 1");
+}
+
+// ln(sum_i exp(logits[i])) - logits[target]: what the model was surprised by, in nats. Not part of
+// the promise of same bits: the C library's exp and log will do.
+double NegativeLogLikelihood(std::span<const float> logits, int32_t target) {
+  float max = logits[0];
+  for (const float logit : logits) max = std::max(max, logit);
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - max);
+  return std::log(sum) + max - logits[static_cast<size_t>(target)];
+}
+
+Status Perplexity(Engine& engine, const Flags& flags) {
+  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine.tokenizer());
+  POCKETGLM_ASSIGN_OR_RETURN(const std::string text, ReadText(flags.text_file));
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens,
+                             tokenizer->Encode(text, SpecialTokens::kAsText));
+  if (tokens.size() < 2) {
+    return Status::Error(flags.text_file + ": expected a text of at least 2 tokens, found " +
+                         std::to_string(tokens.size()));
+  }
+  POCKETGLM_ASSIGN_OR_RETURN(Session session, engine.NewSession());
+  double sum = 0;
+  size_t predicted = 0;
+  for (size_t begin = 0; begin + 1 < tokens.size(); begin += flags.window) {
+    const size_t count = std::min(flags.window, tokens.size() - begin);
+    const std::span<const int32_t> window = std::span(tokens).subspan(begin, count);
+    session.Truncate(0);
+    session.AppendForLogits(window, [&](size_t i, std::span<const float> logits) {
+      if (i + 1 == window.size()) return;
+      sum += NegativeLogLikelihood(logits, window[i + 1]);
+      ++predicted;
+    });
+  }
+  const double nll = sum / static_cast<double>(predicted);
+  if (flags.output == "json") {
+    const nlohmann::ordered_json result = {
+        {"model", flags.engine.model}, {"isa", IsaLevelName(engine.kernels().level)},
+        {"kv", engine.kv_name()},      {"file", flags.text_file},
+        {"window", flags.window},      {"tokens", tokens.size()},
+        {"predicted", predicted},      {"nll", nll},
+        {"perplexity", std::exp(nll)}};
+    std::printf("%s\n", result.dump().c_str());
+  } else {
+    std::printf("perplexity %.4f  (%zu tokens predicted in windows of %zu, %.5f nats each)\n",
+                std::exp(nll), predicted, flags.window, nll);
+  }
+  return Status();
+}
+
+// "1,2,3", or with @ the contents of a file: ids between commas or white space.
+StatusOr<std::vector<int32_t>> ParseTokens(const std::string& argument) {
+  std::string text = argument;
+  if (argument.starts_with("@")) {
+    POCKETGLM_ASSIGN_OR_RETURN(text, ReadText(argument.substr(1)));
+  }
+  const std::string separators = ", \t\r\n";
+  std::vector<int32_t> tokens;
+  for (size_t at = 0; (at = text.find_first_not_of(separators, at)) != std::string::npos;) {
+    const size_t end = std::min(text.find_first_of(separators, at), text.size());
+    int32_t token = 0;
+    const auto [parsed, error] = std::from_chars(text.data() + at, text.data() + end, token);
+    if (error != std::errc() || parsed != text.data() + end) {
+      return Status::Error("--tokens: expected ids such as 1,2,3, found \"" +
+                           text.substr(at, std::min(end - at, size_t{32})) + "\"");
+    }
+    tokens.push_back(token);
+    at = end;
+  }
+  if (tokens.empty()) return Status::Error("--tokens: expected at least one id, found none");
+  return tokens;
+}
+
+// One line a token: what the model takes to come next.
+void PrintBest(Engine& engine, size_t i, int32_t token, std::span<const float> logits) {
+  const size_t best = engine.kernels().argmax(logits.data(), logits.size());
+  std::printf("%zu: after token %d, %zu (logit %.6g)\n", i, token, best,
+              static_cast<double>(logits[best]));
+}
+
+Status TokenLogits(Engine& engine, const Flags& flags, std::span<const int32_t> tokens) {
+  POCKETGLM_RETURN_IF_ERROR(engine.CheckTokens(tokens));
+  POCKETGLM_ASSIGN_OR_RETURN(Session session, engine.NewSession());
+  if (flags.logits_file.empty()) {
+    session.AppendForLogits(tokens, [&](size_t i, std::span<const float> logits) {
+      PrintBest(engine, i, tokens[i], logits);
+    });
+    return Status();
+  }
+  POCKETGLM_ASSIGN_OR_RETURN(
+      NpyWriter writer,
+      NpyWriter::Create(flags.logits_file, tokens.size(), engine.model().config().vocab_size));
+  Status status;
+  session.AppendForLogits(tokens, [&](size_t, std::span<const float> logits) {
+    if (status.ok()) status = writer.WriteRow(logits);
+  });
+  POCKETGLM_RETURN_IF_ERROR(status);
+  return writer.Commit();
+}
+
+Status Tokenize(Engine& engine, const Flags& flags) {
+  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine.tokenizer());
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens,
+                             tokenizer->Encode(flags.tokenize, SpecialTokens::kRecognize));
+  for (size_t i = 0; i < tokens.size(); ++i) std::printf(i == 0 ? "%d" : " %d", tokens[i]);
+  std::printf("\n");
+  return Status();
+}
+
+struct Question {
+  std::string prompt;
+  std::string answer;
+};
+
+StatusOr<std::vector<Question>> ReadQuestions(const std::string& path) {
+  POCKETGLM_ASSIGN_OR_RETURN(const std::string text, ReadText(path));
+  std::vector<Question> questions;
+  size_t line_number = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    ++line_number;
+    const std::string line = text.substr(at, end - at);
+    at = end + 1;
+    if (line.empty()) continue;
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("prompt") || !json["prompt"].is_string() ||
+        !json.contains("answer") || !json["answer"].is_string()) {
+      return Status::Error(path + ": line " + std::to_string(line_number) +
+                           ": expected {\"prompt\": \"...\", \"answer\": \"...\"}, found " +
+                           line.substr(0, 60));
+    }
+    questions.push_back({json["prompt"], json["answer"]});
+  }
+  if (questions.empty()) return Status::Error(path + ": expected at least one line, found none");
+  return questions;
+}
+
+StatusOr<std::string> Answer(Engine& engine, const Tokenizer& tokenizer, const ChatFormat& format,
+                             Session& session, const std::string& question, size_t max_tokens) {
+  const ChatMessage message = {"user", question};
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt, format.Begin({&message, 1}));
+  if (prompt.size() >= engine.context()) {
+    return Status::Error("--qa: expected prompts of less than " + std::to_string(engine.context()) +
+                         " tokens, found " + std::to_string(prompt.size()));
+  }
+  const std::vector<int32_t> stop_ids = format.StopIds(engine.model().stop_ids());
+  Sampler greedy({}, engine.kernels(), engine.sampled_vocab_size());
+  ReplyText reply;
+  std::string answer;
+  session.Truncate(0);
+  GenerateOptions options;
+  options.max_tokens = max_tokens;
+  options.stop_ids = stop_ids;
+  options.on_token = [&](int32_t token) {
+    answer += reply.Push(tokenizer.TokenBytes(token));
+    return true;
+  };
+  Generate(session, greedy, prompt, options);
+  return answer + reply.Flush();
+}
+
+Status AnswerQuestions(Engine& engine, const Flags& flags) {
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<Question> questions, ReadQuestions(flags.qa_file));
+  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine.tokenizer());
+  POCKETGLM_ASSIGN_OR_RETURN(
+      const ChatFormat format,
+      ChatFormat::Create(engine.model().chat_format(), *tokenizer, flags.engine.model));
+  POCKETGLM_ASSIGN_OR_RETURN(Session session, engine.NewSession());
+  size_t exact = 0;
+  nlohmann::ordered_json wrong = nlohmann::ordered_json::array();
+  for (const Question& question : questions) {
+    POCKETGLM_ASSIGN_OR_RETURN(const std::string answer, Answer(engine, *tokenizer, format, session,
+                                                                question.prompt, flags.max_answer));
+    if (answer == question.answer) {
+      ++exact;
+    } else {
+      wrong.push_back(
+          {{"prompt", question.prompt}, {"expected", question.answer}, {"found", answer}});
+    }
+  }
+  const double share = static_cast<double>(exact) / static_cast<double>(questions.size());
+  if (flags.output == "json") {
+    const nlohmann::ordered_json result = {{"model", flags.engine.model},
+                                           {"isa", IsaLevelName(engine.kernels().level)},
+                                           {"kv", engine.kv_name()},
+                                           {"questions", questions.size()},
+                                           {"exact", exact},
+                                           {"exact_share", share},
+                                           {"wrong", wrong}};
+    std::printf("%s\n", result.dump().c_str());
+    return Status();
+  }
+  for (const auto& item : wrong) std::printf("not exact: %s\n", item.dump().c_str());
+  std::printf("exact %zu of %zu (%.1f %%)\n", exact, questions.size(), share * 100);
+  return Status();
+}
+
+Status Run(Flags flags) {
+  std::vector<int32_t> tokens;
+  if (!flags.tokens.empty()) {
+    POCKETGLM_ASSIGN_OR_RETURN(tokens, ParseTokens(flags.tokens));
+    flags.engine.context = tokens.size();
+  }
+  if (!flags.text_file.empty()) flags.engine.context = flags.window;
+  POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(flags.engine));
+  if (!flags.text_file.empty()) return Perplexity(*engine, flags);
+  if (!tokens.empty()) return TokenLogits(*engine, flags, tokens);
+  if (!flags.qa_file.empty()) return AnswerQuestions(*engine, flags);
+  return Tokenize(*engine, flags);
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Evaluates a GLM-family model: perplexity, logits, token ids, exact match.",
+               kProgram);
+  Flags flags;
+  AddFlags(app, flags);
+  if (const std::optional<int> exit_code = ParseCommandLine(app, argc, argv)) return *exit_code;
+  const size_t uses =
+      app.count("-f") + app.count("--tokens") + app.count("--tokenize") + app.count("--qa");
+  if (uses != 1) {
+    std::fprintf(
+        stderr,
+        "%s: error: expected one of -f, --tokens, --tokenize and --qa, found %zu (see %s --help)\n",
+        kProgram, uses, kProgram);
+    return kExitUsage;
+  }
+  const Status status = Run(flags);
+  return status.ok() ? kExitOk : PrintError(kProgram, status);
+}
+
+}  // namespace
+}  // namespace pocketglm
+
+int main(int argc, char** argv) { return pocketglm::Main(argc, argv); }
