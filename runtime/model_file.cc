@@ -10,9 +10,6 @@
 namespace pocketglm {
 namespace {
 
-constexpr std::string_view kReservedPrefix = "vision.";
-constexpr std::string_view kPadPrefix = "pad.";
-
 using Metadata = std::map<std::string, std::string>;
 
 StatusOr<std::string> Require(const Metadata& metadata, const std::string& key,
@@ -113,40 +110,48 @@ Status CheckTensor(const TensorSpec& spec, const Safetensors& tensors, const std
   return {};
 }
 
-// The header must hold exactly the tensors the config calls for, at most with reserved ones (and
-// their pads) between or after them.
-Status CheckTensors(const ModelFile& model, const std::string& path) {
-  const Safetensors& tensors = model.tensors;
-  if (tensors.data_start() % kDataAlignment != 0) {
-    return Status::Error(path + ": expected tensor data at a multiple of " +
-                         std::to_string(kDataAlignment) + " bytes, found at byte " +
-                         std::to_string(tensors.data_start()));
-  }
-  const Tensor* tokenizer = tensors.Find("tokenizer");
-  const std::vector<TensorSpec> specs = ModelTensors(
-      model.config, model.metadata.quantization, tokenizer == nullptr ? 0 : tokenizer->data.size());
-  for (const TensorSpec& spec : specs) {
-    POCKETGLM_RETURN_IF_ERROR(CheckTensor(spec, tensors, path));
-  }
-
-  const auto is = [](const Tensor& tensor, std::string_view prefix) {
-    return tensor.name.starts_with(prefix);
-  };
-  const bool has_reserved =
-      std::any_of(tensors.tensors().begin(), tensors.tensors().end(),
-                  [&](const Tensor& tensor) { return is(tensor, kReservedPrefix); });
-  size_t next = 0;  // Of specs.
-  for (const Tensor& tensor : tensors.tensors()) {
-    if (next < specs.size() && tensor.name == specs[next].name) {
+// Expects the tensors in the order of the specs. Only reserved ones, and then pads of theirs, may
+// stand between or after them.
+Status CheckOrder(const std::vector<TensorSpec>& specs, const Safetensors& file,
+                  const std::string& path) {
+  const auto reserved = [](const Tensor& tensor) { return tensor.name.starts_with("vision."); };
+  const bool has_reserved = std::any_of(file.tensors().begin(), file.tensors().end(), reserved);
+  auto next = specs.begin();
+  for (const Tensor& tensor : file.tensors()) {
+    if (next != specs.end() && tensor.name == next->name) {
       ++next;
-    } else if (!is(tensor, kReservedPrefix) && !(has_reserved && is(tensor, kPadPrefix))) {
+      continue;
+    }
+    const bool may_stand = reserved(tensor) || (has_reserved && tensor.name.starts_with("pad."));
+    if (!may_stand) {
       return Status::Error(path + ": tensor " + ShownText(tensor.name) + ": expected " +
-                           (next < specs.size() ? specs[next].name + " at its place"
-                                                : std::string("no tensor after the last")) +
-                           ", found it");
+                           (next == specs.end() ? "the end" : next->name) + " here, found it");
     }
   }
   return {};
+}
+
+// The header must hold exactly the tensors the config calls for.
+Status CheckTensors(const ModelFile& model, const std::string& path) {
+  const Safetensors& file = model.tensors;
+  if (file.data_start() % kDataAlignment != 0) {
+    return Status::Error(path + ": expected tensor data at a multiple of " +
+                         std::to_string(kDataAlignment) + " bytes, found at byte " +
+                         std::to_string(file.data_start()));
+  }
+  const Tensor* tokenizer = file.Find("tokenizer");
+  const std::vector<TensorSpec> specs = ModelTensors(
+      model.config, model.metadata.quantization, tokenizer == nullptr ? 0 : tokenizer->data.size());
+  const auto check_shapes = [&](bool pads) -> Status {
+    for (const TensorSpec& spec : specs) {
+      if ((spec.kind == TensorKind::kPad) != pads) continue;
+      POCKETGLM_RETURN_IF_ERROR(CheckTensor(spec, file, path));
+    }
+    return {};
+  };
+  POCKETGLM_RETURN_IF_ERROR(check_shapes(false));
+  POCKETGLM_RETURN_IF_ERROR(CheckOrder(specs, file, path));
+  return check_shapes(true);  // Last: a wrong pad only tells that something before it is wrong.
 }
 
 }  // namespace
