@@ -34,7 +34,7 @@ void Check(const Kernels& kernels, Guarded<float>& q, size_t heads, KvCacheFixtu
         reference::Attention(q.row(h), cache.keys({0, keys}), cache.values({0, keys}), scale);
     const double n = static_cast<double>(keys);
     const double units = 2 * (static_cast<double>(head_dim) + 1) * expected.score_size +
-                         2 * expected.score_range + n + 3 * std::ceil(n / kAttentionBlock) + 20;
+                         2 * expected.score_range + n + 5 * std::ceil(n / kAttentionBlock) + 12;
     EXPECT_TRUE(Within(result.out(h), expected.out,
                        [&](size_t d) { return units * kUnit * expected.size[d]; }))
         << "head " << h;

@@ -13,7 +13,7 @@ constexpr float kEps = 1e-5f;
 
 // The contract's bound for norm(x) = `norm`.
 double Bound(double norm, size_t n) {
-  return 4 * Ulp(norm) + (static_cast<double>(n) / 16 + 5) * kUnit * std::abs(norm);
+  return (static_cast<double>(n) / 32 + 7) * kUnit * std::abs(norm);
 }
 
 TEST_P(RmsNormTest, MatchesReference) {
