@@ -181,10 +181,11 @@ class PromptProgress {
   explicit PromptProgress(size_t total) : total_(total) {}
 
   bool operator()(size_t done) {
-    if (terminal_ && (done < total_ || shown_)) {
-      std::fprintf(stderr, done < total_ ? "\rreading the prompt: %zu of %zu tokens" : "\r%60s\r",
-                   done, total_);
-      shown_ = done < total_;
+    if (terminal_ && done < total_) {
+      std::fprintf(stderr, "\rreading the prompt: %zu of %zu tokens", done, total_);
+      shown_ = true;
+    } else if (shown_) {
+      std::fprintf(stderr, "\r%60s\r", "");
     }
     return interrupted == 0;
   }

@@ -13,7 +13,6 @@ chat sees only itself and counts its positions from 0, as it will when the model
 """
 
 import argparse
-import math
 import os
 import pathlib
 import random
@@ -44,7 +43,9 @@ SYSTEM_TEXTS = {
 # have been seen although no row is that long.
 JUMP_SHARE = 0.15
 
-PEAK_RATE, FINAL_RATE, WARMUP_STEPS = 2e-3, 2e-5, 100
+# The learning rate rises, stays, and falls along a line over the last part of the steps. Until it
+# falls, a run does not depend on how many steps it is going to have.
+PEAK_RATE, FINAL_RATE, WARMUP_STEPS, FALL_SHARE = 2e-3, 2e-5, 100, 0.45
 BETAS, WEIGHT_DECAY, CLIP = (0.9, 0.95), 0.1, 1.0
 CHECKPOINT_SECONDS = 300
 
@@ -184,11 +185,16 @@ def losses(model, batch) -> tuple[torch.Tensor, float, float]:
           detached[is_answer].mean().item())
 
 
+def fall_begins(steps: int) -> int:
+  return steps - int(FALL_SHARE * steps)
+
+
 def rate(step: int, steps: int) -> float:
   if step < WARMUP_STEPS:
     return PEAK_RATE * (step + 1) / WARMUP_STEPS
-  done = (step - WARMUP_STEPS) / max(1, steps - WARMUP_STEPS)
-  return FINAL_RATE + (PEAK_RATE - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+  begin = fall_begins(steps)
+  done = max(0, step - begin) / max(1, steps - begin)
+  return PEAK_RATE + (FINAL_RATE - PEAK_RATE) * done
 
 
 def save_atomically(state: dict, path: pathlib.Path) -> None:
@@ -229,8 +235,11 @@ def main() -> None:
   checkpoint = args.run / "checkpoint.pt"
   if checkpoint.exists():
     state = torch.load(checkpoint, weights_only=True)
-    if state["settings"] != settings:
-      raise SystemExit(f"{checkpoint} is of a run with {state['settings']}, not {settings}")
+    old = state["settings"]
+    # Another number of steps makes no difference before either run's rate falls.
+    if old != settings and (old["seed"] != args.seed or state["step"] > min(
+        fall_begins(args.steps), fall_begins(old["steps"]))):
+      raise SystemExit(f"{checkpoint} is of a run with {old}, not {settings}")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
