@@ -280,6 +280,29 @@ TEST_F(ModelFileTest, SkipsReservedTensorsAndNoOthers) {
   EXPECT_EQ(OpenMessage(path_), path_ + ": tensor pad.99: expected the end here, found it");
 }
 
+TEST_F(ModelFileTest, RefusesUnalignedData) {
+  WriteModel(path_, TestMetadata(), 0);
+  const std::string bytes = ReadFile(path_);
+  const size_t data = bytes.find_last_not_of(' ', 65535) + 1;
+  ASSERT_LT(data, 65536u);
+  WriteFile(path_, RawSafetensors(bytes.substr(8, data - 8), bytes.substr(65536)));
+  EXPECT_EQ(OpenMessage(path_), path_ +
+                                    ": expected tensor data at a multiple of 65536 bytes, found "
+                                    "at byte " +
+                                    std::to_string(data));
+}
+
+TEST_F(ModelFileTest, RefusesAWrongOrder) {
+  WriteModel(path_, TestMetadata(), 0);
+  // The same shape: only the place tells them apart.
+  EditHeader(path_, R"("layers.0.input_norm":{)", R"("layers.1.input_nrm_":{)");
+  EditHeader(path_, R"("layers.1.input_norm":{)", R"("layers.0.input_norm":{)");
+  EditHeader(path_, R"("layers.1.input_nrm_":{)", R"("layers.1.input_norm":{)");
+  EXPECT_EQ(OpenMessage(path_), path_ +
+                                    ": tensor layers.1.input_norm: expected "
+                                    "layers.0.input_norm here, found it");
+}
+
 TEST_F(ModelFileTest, RefusesATruncatedFile) {
   WriteModel(path_, TestMetadata(), 0);
   const std::string bytes = ReadFile(path_);
