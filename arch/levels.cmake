@@ -23,7 +23,7 @@ endif()
 # What a CPU must have to run code compiled with the flag. The feature is the name people know it
 # by, the detector a function of arch/level.cc.
 function(pocketglm_flag flag)
-  set(POCKETGLM_REQUIRES_${flag} ${ARGN} PARENT_SCOPE)
+  set(POCKETGLM_REQUIRES_${flag} "${ARGN}" PARENT_SCOPE)
 endfunction()
 
 # pocketglm_level(<name> <enumerator> <architecture> <compile flag>...)

@@ -11,4 +11,9 @@ foreach(option BENCHMARK_ENABLE_TESTING BENCHMARK_ENABLE_GTEST_TESTS BENCHMARK_E
         BENCHMARK_ENABLE_WERROR BENCHMARK_INSTALL_DOCS)
   set(${option} OFF CACHE BOOL "" FORCE)
 endforeach()
+if(CMAKE_CROSSCOMPILING)  # It would run programs to find out.
+  set(HAVE_STD_REGEX ON)
+  set(HAVE_POSIX_REGEX OFF)
+  set(HAVE_STEADY_CLOCK ON)
+endif()
 pocketglm_add_subdirectory(benchmark)

@@ -111,5 +111,7 @@ endfunction()
 # installed, its headers are system headers. Sets <name>_BINARY_DIR.
 macro(pocketglm_add_subdirectory name)
   set(${name}_BINARY_DIR ${PROJECT_BINARY_DIR}/third_party/${name})
+  set(CMAKE_MESSAGE_LOG_LEVEL WARNING)
   add_subdirectory(${${name}_SOURCE_DIR} ${${name}_BINARY_DIR} EXCLUDE_FROM_ALL SYSTEM)
+  unset(CMAKE_MESSAGE_LOG_LEVEL)
 endmacro()
