@@ -25,13 +25,17 @@ function(_pocketglm_fetch_git repository commit final)
   if(NOT Git_FOUND)
     return()
   endif()
+  set(ENV{GIT_TERMINAL_PROMPT} 0)
+  # Behind a firewall that drops packets a connection would hang for minutes.
+  execute_process(COMMAND ${GIT_EXECUTABLE} ls-remote --quiet ${repository} HEAD TIMEOUT 20
+                  RESULT_VARIABLE unreachable OUTPUT_QUIET ERROR_QUIET)
+  if(unreachable)
+    return()
+  endif()
   set(tree ${final}.tmp)
   file(REMOVE_RECURSE ${tree})
   file(MAKE_DIRECTORY ${tree})
-  foreach(command
-      "init;--quiet"
-      "-c;http.lowSpeedLimit=1;-c;http.lowSpeedTime=20;fetch;--quiet;--depth=1;${repository};${commit}"
-      "checkout;--quiet;--detach;${commit}")
+  foreach(command "init" "fetch;--depth=1;${repository};${commit}" "checkout;--detach;${commit}")
     execute_process(COMMAND ${GIT_EXECUTABLE} ${command} WORKING_DIRECTORY ${tree}
                     RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
     if(failed)
