@@ -32,7 +32,9 @@ int32_t Sampler::Sample(std::span<const float> logits) {
   if (options_.temperature == 0.0f) {
     return static_cast<int32_t>(kernels_.argmax(logits_.data(), logits_.size()));
   }
-  for (float& logit : logits_) logit /= options_.temperature;
+  // The largest becomes 0, so that no temperature, however small, makes infinities of the likely.
+  const float max = *std::max_element(logits_.begin(), logits_.end());
+  for (float& logit : logits_) logit = (logit - max) / options_.temperature;
   KeepCandidates();
   return static_cast<int32_t>(candidates_[Draw()]);
 }
