@@ -50,7 +50,7 @@ GenerateResult Generate(Session& session, Sampler& sampler, std::span<const int3
     session.Append({&token, 1});
     ++result.decode_steps;
   }
-  result.decode_seconds = stopwatch.Seconds() - result.first_seconds;
+  if (result.decode_steps != 0) result.decode_seconds = stopwatch.Seconds() - result.first_seconds;
   return result;
 }
 
