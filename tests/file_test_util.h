@@ -106,7 +106,10 @@ struct TestTensor {
 
 inline std::string ShapeJson(const std::vector<size_t>& shape) {
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? "," : "") + std::to_string(shape[i]);
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ",";
+    text += std::to_string(shape[i]);
+  }
   return text + "]";
 }
 
