@@ -1,0 +1,166 @@
+#include "kernels/attention.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include "bench/bench_util.h"
+#include "bench/roofline.h"
+#include "bench/shapes.h"
+#include "tests/reference/attention.h"
+
+namespace pocketglm {
+namespace {
+
+// Copies of one filled cache, together colder than the last-level cache: each token reads the cache
+// of another layer and head.
+class ColdCache {
+ public:
+  // The values are multiples of 1/64 in [-1, 1], which an f16 cache holds exactly.
+  ColdCache(const Kernels& kernels, KvType type, size_t keys, size_t head_dim)
+      : type_(type),
+        head_dim_(head_dim),
+        k_(RandomFloats(keys * head_dim, -1.0f, 1.0f)),
+        v_(RandomFloats(keys * head_dim + 1, -1.0f, 1.0f)),
+        k_bytes_(RoundUp(KvKeyBytes(type, RoundUp(keys, 64), head_dim), 64)),
+        copy_bytes_(k_bytes_ + RoundUp(KvValueBytes(type, RoundUp(keys, 64), head_dim), 64)),
+        copies_(CeilDiv(ColdBytes(), copy_bytes_)),
+        memory_(copies_ * copy_bytes_ + 64) {
+    for (std::vector<float>* values : {&k_, &v_}) {
+      for (float& value : *values) value = std::round(value * 64) / 64;
+    }
+    for (size_t j = 0; j < keys; ++j) {
+      kernels.kv_append(&k_[j * head_dim], &v_[j * head_dim], j, head(0));
+    }
+    for (size_t c = 1; c < copies_; ++c) std::memcpy(head(c).k, head(0).k, copy_bytes_);
+  }
+
+  KvHead head(size_t copy) {
+    uint8_t* aligned =
+        memory_.data() + (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64;
+    uint8_t* k = aligned + copy * copy_bytes_;
+    return {k, k + k_bytes_, type_, head_dim_};
+  }
+  size_t copies() const { return copies_; }
+  std::span<const float> k() const { return k_; }
+  std::span<const float> v() const { return {v_.data(), k_.size()}; }
+
+ private:
+  KvType type_;
+  size_t head_dim_;
+  std::vector<float> k_, v_;
+  size_t k_bytes_, copy_bytes_, copies_;
+  std::vector<uint8_t> memory_;
+};
+
+// The state of the query heads of one KV head.
+struct State {
+  State(size_t heads, size_t head_dim)
+      : max(heads, 0.0f), sum(heads, 1.0f), out(heads * head_dim, 1.0f), dim(head_dim) {}
+  AttentionState view() { return {max.data(), sum.data(), {out.data(), max.size(), dim, dim}}; }
+
+  std::vector<float> max, sum, out;
+  size_t dim;
+};
+
+void Attention(benchmark::State& state, IsaLevel level, KvType type, ModelShape model,
+               size_t keys) {
+  const Kernels& kernels = KernelsFor(level);
+  const size_t heads = model.heads / model.kv_heads;
+  const size_t head_dim = model.head_dim;
+  const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
+  ColdCache cache(kernels, type, keys, head_dim);
+  const std::vector<float> q = RandomFloats(heads * head_dim, -1.0f, 1.0f);
+  const MatrixView<const float> q_view = {q.data(), heads, head_dim, head_dim};
+  State result(heads, head_dim);
+  kernels.attention(q_view, cache.head(0), {0, keys}, scale, result.view());
+  kernels.attention_finish(result.view());
+  for (size_t h : {size_t{0}, heads - 1}) {
+    const reference::AttentionResult expected =
+        reference::Attention({q_view.Row(h), head_dim}, cache.k(), cache.v(), scale);
+    for (size_t d : {size_t{0}, head_dim - 1}) {
+      if (!ResultIsRight(state, "out", result.out[h * head_dim + d], expected.out[d], 1e-4)) return;
+    }
+  }
+
+  const double values = static_cast<double>(2 * keys * head_dim);
+  size_t copy = 0;
+  Time(state, level,
+       {.bytes = values * static_cast<double>(KvElementBytes(type)),
+        .flops = 2 * values * static_cast<double>(heads),
+        .cold = true},
+       [&] {
+         copy = copy + 1 == cache.copies() ? 0 : copy + 1;
+         kernels.attention(q_view, cache.head(copy), {0, keys}, scale, result.view());
+       });
+}
+
+void KvAppend(benchmark::State& state, IsaLevel level, KvType type, ModelShape model) {
+  const Kernels& kernels = KernelsFor(level);
+  ColdCache cache(kernels, type, 64, model.head_dim);
+  const size_t head_dim = model.head_dim;
+  const std::vector<float> row = RandomFloats(head_dim, -1.0f, 1.0f);
+  kernels.kv_append(row.data(), row.data(), 0, cache.head(0));
+  State result(1, head_dim);  // Attention over one key is its value.
+  kernels.attention({row.data(), 1, head_dim, head_dim}, cache.head(0), {0, 1}, 1.0f,
+                    result.view());
+  if (!ResultIsRight(state, "v", result.out.back(), row.back(), 0x1p-11)) return;
+
+  const double values = 2 * static_cast<double>(head_dim);
+  size_t position = 0;
+  Time(state, level, {.bytes = values * static_cast<double>(4 + KvElementBytes(type))}, [&] {
+    kernels.kv_append(row.data(), row.data(), position, cache.head(0));
+    position = (position + 1) % 64;
+  });
+}
+
+void AttentionMerge(benchmark::State& state, IsaLevel level, ModelShape model) {
+  const Kernels& kernels = KernelsFor(level);
+  const size_t heads = model.heads / model.kv_heads;
+  State next(heads, model.head_dim);
+  State result(heads, model.head_dim);
+  kernels.attention_merge(next.view(), result.view());
+  if (!ResultIsRight(state, "out", result.out.back(), 2.0, 0.0)) return;
+  next.max.assign(heads, -100.0f);  // Weighs nothing, so that repeating does not overflow.
+  const double values = static_cast<double>(heads * model.head_dim);
+  Time(state, level, {.bytes = 12 * values, .flops = 3 * values},
+       [&] { kernels.attention_merge(next.view(), result.view()); });
+}
+
+void AttentionFinish(benchmark::State& state, IsaLevel level, ModelShape model) {
+  const Kernels& kernels = KernelsFor(level);
+  const size_t heads = model.heads / model.kv_heads;
+  State result(heads, model.head_dim);
+  result.sum.assign(heads, 2.0f);
+  kernels.attention_finish(result.view());
+  if (!ResultIsRight(state, "out", result.out.back(), 0.5, 0.0)) return;
+  result.sum.assign(heads, 1.0f);  // Changes nothing, so that repeating does not underflow.
+  const double values = static_cast<double>(heads * model.head_dim);
+  Time(state, level, {.bytes = 8 * values, .flops = values},
+       [&] { kernels.attention_finish(result.view()); });
+}
+
+}  // namespace
+
+void RegisterAttention() {
+  for (IsaLevel level : SupportedLevels()) {
+    for (const ModelShape& model : kModels) {
+      for (KvType type : {KvType::kF32, KvType::kF16}) {
+        const std::string rest = std::string(type == KvType::kF32 ? "f32/" : "f16/") + model.name;
+        for (size_t keys : {64, 1024}) {
+          const std::string name = rest + "/keys:" + std::to_string(keys);
+          benchmark::RegisterBenchmark(BenchmarkName("Attention", level, name).c_str(), Attention,
+                                       level, type, model, keys);
+        }
+        benchmark::RegisterBenchmark(BenchmarkName("KvAppend", level, rest).c_str(), KvAppend,
+                                     level, type, model);
+      }
+      benchmark::RegisterBenchmark(BenchmarkName("AttentionMerge", level, model.name).c_str(),
+                                   AttentionMerge, level, model);
+      benchmark::RegisterBenchmark(BenchmarkName("AttentionFinish", level, model.name).c_str(),
+                                   AttentionFinish, level, model);
+    }
+  }
+}
+
+}  // namespace pocketglm

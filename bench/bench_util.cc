@@ -1,0 +1,128 @@
+#include "bench/bench_util.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <random>
+
+#include "bench/roofline.h"
+
+namespace pocketglm {
+namespace {
+
+size_t g_cold_bytes = 0;  // 0: not set
+
+// Measured when first needed, once per process. Told on stderr, because percentages mean nothing
+// without what they are of.
+double OneCoreBandwidth() {
+  static const ReadBandwidth bandwidth = [] {
+    const ReadBandwidth measured = MeasureReadBandwidth(1, ColdBytes());
+    std::fprintf(stderr, "roofline: one core reads %zu MiB at %s\n", ColdBytes() >> 20,
+                 measured.Text().c_str());
+    return measured;
+  }();
+  return bandwidth.bytes_per_second;
+}
+
+double OneCorePeak(IsaLevel level) {
+  static std::map<IsaLevel, double> peaks;
+  const auto [peak, is_new] = peaks.try_emplace(level);
+  if (is_new) {
+    peak->second = MeasurePeakFlops(level);
+    std::fprintf(stderr, "roofline: one core at level %s peaks at %.1f Gflop/s (f32)\n",
+                 std::string(IsaLevelName(level)).c_str(), peak->second * 1e-9);
+  }
+  return peak->second;
+}
+
+struct FreeMemory {
+  void operator()(uint8_t* p) const { std::free(p); }
+};
+
+}  // namespace
+
+std::vector<IsaLevel> SupportedLevels() {
+  std::vector<IsaLevel> levels;
+  for (IsaLevel level : BuiltIsaLevels()) {
+    if (CpuSupports(level)) levels.push_back(level);
+  }
+  return levels;
+}
+
+std::string BenchmarkName(const char* kernel, IsaLevel level, const std::string& rest) {
+  return std::string(kernel) + "/" + std::string(IsaLevelName(level)) + "/" + rest;
+}
+
+std::vector<float> RandomFloats(size_t n, float low, float high) {
+  std::mt19937 engine(n);
+  std::vector<float> values(n);
+  for (float& value : values) {
+    value = low + (high - low) * static_cast<float>(engine() >> 8) * 0x1p-24f;
+  }
+  return values;
+}
+
+size_t ColdBytes() {
+  if (g_cold_bytes != 0) return g_cold_bytes;
+  return std::clamp(8 * LastLevelCacheBytes(), size_t{256} << 20, size_t{1} << 30);
+}
+
+void SetColdBytes(size_t bytes) { g_cold_bytes = bytes; }
+
+std::span<const uint8_t> ColdWeights() {
+  static const size_t size = ColdBytes() / 64 * 64;
+  static const std::unique_ptr<uint8_t[], FreeMemory> weights = [] {
+    uint8_t* data = static_cast<uint8_t*>(std::aligned_alloc(64, size));
+    if (data == nullptr) {
+      std::fprintf(stderr, "bench_kernels: no memory for %zu bytes of weights\n", size);
+      std::abort();
+    }
+    uint64_t random = 1;
+    for (size_t i = 0; i < size; i += 8) {
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      // In each 16 bits: any sign, any fraction, and one of the exponents of [0.25, 1).
+      const uint64_t bits = (random >> 1 & 0x80FF80FF80FF80FFu) + 0x3E803E803E803E80u;
+      std::memcpy(data + i, &bits, 8);
+    }
+    return std::unique_ptr<uint8_t[], FreeMemory>(data);
+  }();
+  return {weights.get(), size};
+}
+
+bool ResultIsRight(benchmark::State& state, const char* what, double actual, double expected,
+                   double tolerance) {
+  if (std::abs(actual - expected) <= tolerance) return true;
+  char message[160];
+  std::snprintf(message, sizeof(message), "%s is %.9g, not %.9g within %.3g", what, actual,
+                expected, tolerance);
+  state.SkipWithError(message);
+  return false;
+}
+
+void Report(benchmark::State& state, IsaLevel level, const Work& work, double seconds) {
+  using benchmark::Counter;
+  const auto rate = Counter::kIsIterationInvariantRate;
+  state.counters["bytes/s"] = Counter(work.bytes, rate);
+  double limit = 0;  // seconds
+  if (work.flops != 0) {
+    state.counters["flop/s"] = Counter(work.flops, rate);
+    limit = work.flops / OneCorePeak(level);
+  }
+  if (work.cold) limit = std::max(limit, work.bytes / OneCoreBandwidth());
+  if (limit != 0) {
+    state.counters["roofline_%"] = 100 * limit * static_cast<double>(state.iterations()) / seconds;
+  }
+}
+
+double CpuSeconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+}  // namespace pocketglm

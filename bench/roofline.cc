@@ -1,0 +1,188 @@
+#include "bench/roofline.h"
+
+#include <cpuinfo.h>
+#include <time.h>
+
+#include <algorithm>
+#include <barrier>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace pocketglm {
+namespace {
+
+constexpr size_t kLine = 64;
+constexpr int kPasses = 3;
+
+double Seconds(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Reads `lines` cache lines as kStreams streams side by side. Returns the sum of all words, so that
+// no load can be left out. The loads are plain C++: even 16 bytes at a time are far faster than
+// memory.
+template <size_t kStreams>
+uint64_t ReadLines(const uint64_t* data, size_t lines, size_t prefetch_distance) {
+  constexpr size_t kWords = kLine / sizeof(uint64_t);
+  const size_t stream_words = lines / kStreams * kWords;
+  uint64_t sum[kWords] = {};
+  for (size_t i = 0; i < stream_words; i += kWords) {
+    for (size_t s = 0; s < kStreams; ++s) {
+      const uint64_t* line = data + s * stream_words + i;
+      // Running ahead of the buffer's end is harmless: prefetches do not fault.
+      if (prefetch_distance != 0) {
+        __builtin_prefetch(reinterpret_cast<const char*>(line) + prefetch_distance);
+      }
+      for (size_t w = 0; w < kWords; ++w) sum[w] += line[w];
+    }
+  }
+  uint64_t total = 0;
+  for (uint64_t word : sum) total += word;
+  return total;
+}
+
+struct AccessShape {
+  size_t streams;
+  uint64_t (*read)(const uint64_t*, size_t, size_t);
+};
+
+constexpr AccessShape kShapes[] = {
+    {1, ReadLines<1>}, {2, ReadLines<2>}, {4, ReadLines<4>}, {8, ReadLines<8>}};
+constexpr size_t kPrefetchDistances[] = {0, 512, 1024, 2048, 4096};
+
+struct FreeBuffer {
+  void operator()(uint64_t* p) const { std::free(p); }
+};
+using Buffer = std::unique_ptr<uint64_t[], FreeBuffer>;
+
+// One thread's part of the measurement. Its buffer is written by the thread itself, so that the
+// pages are its own; between the barriers everybody reads, and thread 0 takes the time.
+void ReadRepeatedly(size_t thread, size_t threads, size_t bytes, std::barrier<>& together,
+                    ReadBandwidth& best) {
+  Buffer buffer(static_cast<uint64_t*>(std::aligned_alloc(kLine, bytes)));
+  if (buffer == nullptr) {
+    std::fprintf(stderr, "roofline: no memory for a buffer of %zu bytes\n", bytes);
+    std::abort();
+  }
+  std::fill_n(buffer.get(), bytes / sizeof(uint64_t), thread + 1);
+  const clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+  volatile uint64_t sink;
+  for (const AccessShape& shape : kShapes) {
+    for (size_t distance : kPrefetchDistances) {
+      for (int pass = 0; pass < kPasses; ++pass) {
+        together.arrive_and_wait();
+        const double start = Seconds(clock);
+        sink = shape.read(buffer.get(), bytes / kLine, distance);
+        together.arrive_and_wait();
+        const double rate = static_cast<double>(threads * bytes) / (Seconds(clock) - start);
+        if (thread == 0 && rate > best.bytes_per_second) {
+          best = {rate, shape.streams, distance};
+        }
+      }
+    }
+  }
+  static_cast<void>(sink);
+}
+
+// `rounds` rounds of independent fused multiply-adds, written in assembly because neither the
+// compiler's idea of a level nor its unrolling may play a part. Returns the f32 operations done.
+#if defined(__x86_64__)
+// 12 chains: more than 2 FMAs a cycle times a latency of 5 cycles.
+#define POCKETGLM_FMA_CHAINS(r)                                                      \
+  "vfmadd231ps %%" r "0, %%" r "1, %%" r "4\n vfmadd231ps %%" r "0, %%" r "1, %%" r  \
+  "5\n"                                                                              \
+  "vfmadd231ps %%" r "0, %%" r "1, %%" r "6\n vfmadd231ps %%" r "0, %%" r "1, %%" r  \
+  "7\n"                                                                              \
+  "vfmadd231ps %%" r "0, %%" r "1, %%" r "8\n vfmadd231ps %%" r "0, %%" r "1, %%" r  \
+  "9\n"                                                                              \
+  "vfmadd231ps %%" r "0, %%" r "1, %%" r "10\n vfmadd231ps %%" r "0, %%" r "1, %%" r \
+  "11\n"                                                                             \
+  "vfmadd231ps %%" r "0, %%" r "1, %%" r "12\n vfmadd231ps %%" r "0, %%" r "1, %%" r \
+  "13\n"                                                                             \
+  "vfmadd231ps %%" r "0, %%" r "1, %%" r "14\n vfmadd231ps %%" r "0, %%" r "1, %%" r "15\n"
+// All registers start at zero, which also keeps subnormal numbers away.
+#define POCKETGLM_FMA_LOOP(r)                                                                    \
+  asm volatile("vzeroall\n 1:\n" POCKETGLM_FMA_CHAINS(r) "dec %0\n jnz 1b\n vzeroall\n"          \
+               : "+r"(rounds)                                                                    \
+               :                                                                                 \
+               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
+                 "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc")
+
+double FusedMultiplyAdds(IsaLevel level, uint64_t rounds) {
+  const double operations = 12.0 * 2 * static_cast<double>(rounds);
+  if (level == IsaLevel::kAvx512Vnni) {
+    POCKETGLM_FMA_LOOP("zmm");
+    return operations * 16;
+  }
+  POCKETGLM_FMA_LOOP("ymm");
+  return operations * 8;
+}
+#undef POCKETGLM_FMA_LOOP
+#undef POCKETGLM_FMA_CHAINS
+#elif defined(__aarch64__)
+// 24 chains: 4 pipes times a latency of 4 cycles, and some. All levels have 128-bit vectors.
+double FusedMultiplyAdds(IsaLevel, uint64_t rounds) {
+  const double operations = 24.0 * 2 * 4 * static_cast<double>(rounds);
+  asm volatile(
+      ".irp i, 0,1,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+      "movi v\\i\\().16b, #0\n .endr\n"
+      "1:\n"
+      ".irp i, 8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+      "fmla v\\i\\().4s, v0.4s, v1.4s\n .endr\n"
+      "subs %0, %0, #1\n b.ne 1b\n"
+      : "+r"(rounds)
+      :
+      : "v0", "v1", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
+        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
+        "cc");
+  return operations;
+}
+#endif
+
+}  // namespace
+
+size_t LastLevelCacheBytes() {
+  if (cpuinfo_initialize()) {
+    if (cpuinfo_get_l3_caches_count() != 0) return cpuinfo_get_l3_cache(0)->size;
+    if (cpuinfo_get_l2_caches_count() != 0) return cpuinfo_get_l2_cache(0)->size;
+  }
+  return size_t{32} << 20;
+}
+
+std::string ReadBandwidth::Text() const {
+  char text[96];
+  std::snprintf(text, sizeof(text), "%.1f GB/s (%zu streams, prefetch %zu bytes ahead)",
+                bytes_per_second * 1e-9, streams, prefetch_distance);
+  return text;
+}
+
+ReadBandwidth MeasureReadBandwidth(size_t threads, size_t bytes) {
+  constexpr size_t kMultiple = 8 * kLine;  // Equal streams, whatever their number.
+  bytes = std::max(bytes / kMultiple, size_t{1}) * kMultiple;
+  ReadBandwidth best;
+  std::barrier together(static_cast<ptrdiff_t>(threads));
+  const auto read = [&](size_t thread) { ReadRepeatedly(thread, threads, bytes, together, best); };
+  std::vector<std::thread> others;
+  for (size_t t = 1; t < threads; ++t) others.emplace_back(read, t);
+  read(0);
+  for (std::thread& thread : others) thread.join();
+  return best;
+}
+
+double MeasurePeakFlops(IsaLevel level) {
+  double best = 0;
+  for (int pass = 0; pass < 100; ++pass) {  // The first passes also raise the clock.
+    const double start = Seconds(CLOCK_THREAD_CPUTIME_ID);
+    const double operations = FusedMultiplyAdds(level, 100'000);
+    best = std::max(best, operations / (Seconds(CLOCK_THREAD_CPUTIME_ID) - start));
+  }
+  return best;
+}
+
+}  // namespace pocketglm

@@ -1,0 +1,36 @@
+// How fast this machine could be at best, measured in the same process and minute as what is
+// compared with it: a virtual machine's bandwidth changes with its neighbours.
+#ifndef POCKETGLM_BENCH_ROOFLINE_H_
+#define POCKETGLM_BENCH_ROOFLINE_H_
+
+#include <cstddef>
+#include <string>
+
+#include "arch/level.h"
+
+namespace pocketglm {
+
+// Bytes of the last-level cache; 32 MiB where nobody tells.
+size_t LastLevelCacheBytes();
+
+struct ReadBandwidth {
+  double bytes_per_second = 0;
+  size_t streams = 0;            // The shape of the loop that was best: streams read side by side,
+  size_t prefetch_distance = 0;  // and bytes ahead in each that are prefetched (0: none).
+
+  std::string Text() const;  // "21.3 GB/s (4 streams, prefetch 1024 bytes ahead)"
+};
+
+// The best rate at which `threads` threads read memory, each its own buffer of `bytes` bytes: over
+// 1, 2, 4 and 8 streams per thread and several prefetch distances, the fastest of three passes
+// each. One thread is timed by its CPU time, so that other programs cannot make the machine look
+// slow.
+ReadBandwidth MeasureReadBandwidth(size_t threads, size_t bytes);
+
+// The f32 operations per second of one core that does nothing but independent fused multiply-adds
+// (two operations each) on the vectors of `level`, which this CPU must support.
+double MeasurePeakFlops(IsaLevel level);
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_BENCH_ROOFLINE_H_
