@@ -1,8 +1,10 @@
 // eval_glm: looks at a model from outside. Perplexity of a text, logits of a token sequence, token
 // ids of a text, exact match on questions and answers.
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -258,18 +260,26 @@ Status AnswerQuestions(Engine& engine, const Flags& flags) {
   return Status();
 }
 
-Status Run(Flags flags) {
+// Does what the one flag of -f, --tokens, --qa and --tokenize that was given says.
+Status Run(const CLI::App& app, Flags flags) {
+  const auto given = [&app](const char* flag) { return app.count(flag) != 0; };
   std::vector<int32_t> tokens;
-  if (!flags.tokens.empty()) {
+  if (given("--tokens")) {
     POCKETGLM_ASSIGN_OR_RETURN(tokens, ParseTokens(flags.tokens));
     flags.engine.context = tokens.size();
   }
-  if (!flags.text_file.empty()) flags.engine.context = flags.window;
+  if (given("-f")) flags.engine.context = flags.window;
   POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(flags.engine));
-  if (!flags.text_file.empty()) return Perplexity(*engine, flags);
-  if (!tokens.empty()) return TokenLogits(*engine, flags, tokens);
-  if (!flags.qa_file.empty()) return AnswerQuestions(*engine, flags);
+  if (given("-f")) return Perplexity(*engine, flags);
+  if (given("--tokens")) return TokenLogits(*engine, flags, tokens);
+  if (given("--qa")) return AnswerQuestions(*engine, flags);
   return Tokenize(*engine, flags);
+}
+
+// What was printed is only then written.
+Status FlushOutput() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return Status();
+  return Status::Error(std::string("standard output: cannot write: ") + std::strerror(errno));
 }
 
 int Main(int argc, char** argv) {
@@ -287,7 +297,8 @@ int Main(int argc, char** argv) {
         kProgram, uses, kProgram);
     return kExitUsage;
   }
-  const Status status = Run(flags);
+  Status status = Run(app, flags);
+  if (status.ok()) status = FlushOutput();
   return status.ok() ? kExitOk : PrintError(kProgram, status);
 }
 

@@ -2,9 +2,12 @@
 // stderr.
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -35,6 +38,21 @@ struct Flags {
   bool verify = false;
 };
 
+// CLI::Range would let NaN pass.
+CLI::Validator Between(double low, double high) {
+  const auto check = [low, high](const std::string& text) {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (!text.empty() && *end == '\0' && low <= value && value <= high) {
+      return std::string();
+    }
+    char expected[80];
+    std::snprintf(expected, sizeof(expected), "expected a number from %g to %g, found ", low, high);
+    return expected + text;
+  };
+  return CLI::Validator(check, "");
+}
+
 void AddFlags(CLI::App& app, Flags& flags) {
   AddEngineFlags(app, flags.engine);
   auto* prompt = app.add_option("-p,--prompt", flags.prompt, "Prompt")->type_name("TEXT");
@@ -48,6 +66,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
                "Feed the text as it is, special tokens recognised, without the chat format");
   app.add_option("-n,--max-tokens", flags.max_tokens,
                  "Most tokens to generate [until a stop token or the context is full]")
+      ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   app.add_option("-c,--context", flags.engine.context,
                  "Context in tokens [the model's, at most 4096]")
@@ -56,23 +75,26 @@ void AddFlags(CLI::App& app, Flags& flags) {
   const char* from_model = " [as the model's generation_config says]";
   app.add_option("--temp", flags.temperature,
                  "Temperature; 0 takes the most likely token" + std::string(from_model))
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(Between(0, 100))
       ->type_name("T");
   app.add_option("--top-k", flags.top_k,
                  "Sample among the K most likely; 0: all" + std::string(from_model))
+      ->check(CLI::NonNegativeNumber)
       ->type_name("K");
   app.add_option("--top-p", flags.top_p,
                  "Sample among the most likely that sum to P" + std::string(from_model))
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(Between(0, 1))
       ->type_name("P");
   app.add_option("--min-p", flags.min_p, "Drop tokens less than P times as likely as the first [0]")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(Between(0, 1))
       ->type_name("P");
   app.add_option("--repeat-penalty", flags.repeat_penalty,
                  "Penalty on tokens seen before" + std::string(from_model))
-      ->check(CLI::Range(0.01, 100.0))
+      ->check(Between(0.01, 100))
       ->type_name("R");
-  app.add_option("--seed", flags.seed, "Seed of the random numbers [0]")->type_name("S");
+  app.add_option("--seed", flags.seed, "Seed of the random numbers [0]")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("S");
   app.add_option("--stats", flags.stats,
                  "Statistics at the end, on stderr: text, json or off [text]")
       ->check(CLI::IsMember({"text", "json", "off"}))
@@ -196,10 +218,11 @@ class PromptProgress {
   bool shown_ = false;
 };
 
-// Writes to stdout at once. False once nobody reads.
-bool Emit(const std::string& text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-         std::fflush(stdout) == 0;
+// Writes to stdout at once. Returns 0, or the errno of what went wrong: EPIPE once nobody reads.
+int Emit(const std::string& text) {
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  return written ? 0 : errno;
 }
 
 Status Run(const CLI::App& app, const Flags& flags) {
@@ -221,14 +244,18 @@ Status Run(const CLI::App& app, const Flags& flags) {
   options.max_tokens = flags.max_tokens;
   options.stop_ids = prompt.stop_ids;
   options.on_prompt = PromptProgress(prompt.tokens.size());
-  bool reader_left = false;
+  int write_error = 0;
   options.on_token = [&](int32_t token) {
     const std::string_view bytes = tokenizer->TokenBytes(token);
-    reader_left = !Emit(flags.raw ? raw_text.Push(bytes) : reply.Push(bytes));
-    return !reader_left && interrupted == 0;
+    write_error = Emit(flags.raw ? raw_text.Push(bytes) : reply.Push(bytes));
+    return write_error == 0 && interrupted == 0;
   };
   const GenerateResult result = Generate(session, sampler, prompt.tokens, options);
-  if (!reader_left) Emit((flags.raw ? raw_text.Flush() : reply.Flush()) + "\n");
+  if (write_error == 0) write_error = Emit((flags.raw ? raw_text.Flush() : reply.Flush()) + "\n");
+  if (write_error != 0 && write_error != EPIPE) {
+    return Status::Error(std::string("standard output: cannot write: ") +
+                         std::strerror(write_error));
+  }
   if (result.reason == StopReason::kContextFull) {
     std::fprintf(stderr, "%s: the context of %zu tokens is full; see -c\n", kProgram,
                  engine->context());
