@@ -21,11 +21,11 @@ enum class StopReason {
 
 struct GenerateOptions {
   size_t max_tokens = SIZE_MAX;
-  std::span<const int32_t> stop_ids;  // Ascending. They end the answer and are not part of it.
+  std::span<const int32_t> stop_ids{};  // Ascending. They end the answer, no part of it.
   // Hears of prompt tokens done; false stops. May be empty.
-  std::function<bool(size_t)> on_prompt;
+  std::function<bool(size_t)> on_prompt{};
   // Hears of each token of the answer; false stops after it. May be empty.
-  std::function<bool(int32_t)> on_token;
+  std::function<bool(int32_t)> on_token{};
 };
 
 struct GenerateResult {

@@ -1,0 +1,156 @@
+// A sequence being read: the same bits however it was read, at every length.
+#include "runtime/session.h"
+
+#include "tests/model_test_util.h"
+
+namespace pocketglm {
+namespace {
+
+constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16};
+
+Session MustCreate(const Model& model, ThreadPool& pool, const SessionOptions& options) {
+  StatusOr<Session> session =
+      Session::Create(model, KernelsFor(SupportedLevels().back()), pool, options);
+  EXPECT_TRUE(session.ok()) << session.status().message();
+  return *std::move(session);
+}
+
+class SessionTest : public testing::Test {
+ protected:
+  static const Model& model() {
+    static const RandomModel random({.model_type = "glm", .vocab = 61});
+    return random.model();
+  }
+  std::vector<int32_t> Tokens(size_t count, uint64_t seed = 1) {
+    return RandomTokens(count, model().config().vocab_size, seed);
+  }
+  ThreadPool pool_{2};
+};
+
+TEST_F(SessionTest, AppendGivesTheLastOfAllLogits) {
+  const std::vector<int32_t> tokens = Tokens(30);
+  for (const KvType kv : kKvTypes) {
+    const std::vector<float> all = LogitsOf(model(), tokens, {.threads = 2, .kv = kv});
+    for (const size_t batch : {1, 4, 29, 30, 512}) {
+      Session session = MustCreate(model(), pool_, {.context = 30, .batch = batch, .kv = kv});
+      EXPECT_EQ(session.length(), 0u);
+      EXPECT_TRUE(session.Append(tokens));
+      EXPECT_EQ(session.length(), 30u);
+      EXPECT_TRUE(SameBits(session.logits(), std::span(all).last(session.logits().size())))
+          << "batches of " << batch;
+    }
+  }
+}
+
+TEST_F(SessionTest, AppendForLogitsNamesEveryTokenInOrder) {
+  const std::vector<int32_t> tokens = Tokens(20);
+  Session session = MustCreate(model(), pool_, {.context = 32, .batch = 6, .kv = KvType::kF32});
+  std::vector<size_t> indices;
+  session.AppendForLogits(tokens, [&](size_t i, std::span<const float> logits) {
+    indices.push_back(i);
+    EXPECT_EQ(logits.size(), model().config().vocab_size);
+  });
+  ASSERT_EQ(indices.size(), 20u);
+  for (size_t i = 0; i < indices.size(); ++i) EXPECT_EQ(indices[i], i);
+  EXPECT_EQ(session.length(), 20u);
+}
+
+// What was forgotten leaves no trace: neither when the same tokens come again nor when others do.
+TEST_F(SessionTest, TruncatedSessionsReadOnAsIfNothingHadBeenThere) {
+  const std::vector<int32_t> tokens = Tokens(100);
+  std::vector<int32_t> other = tokens;
+  const std::vector<int32_t> ending = Tokens(30, 2);
+  std::copy(ending.begin(), ending.end(), other.begin() + 70);
+  for (const KvType kv : kKvTypes) {
+    const std::vector<float> expected = LogitsOf(model(), tokens, {.kv = kv});
+    const std::vector<float> expected_other = LogitsOf(model(), other, {.kv = kv});
+    const size_t vocab = model().config().vocab_size;
+    Session session = MustCreate(model(), pool_, {.context = 100, .batch = 16, .kv = kv});
+    session.Append(tokens);
+    EXPECT_TRUE(SameBits(session.logits(), std::span(expected).last(vocab)));
+    for (const size_t length : {99, 70, 64, 1, 0}) {
+      session.Truncate(length);
+      EXPECT_EQ(session.length(), length);
+      session.Append(std::span(tokens).subspan(length));
+      EXPECT_TRUE(SameBits(session.logits(), std::span(expected).last(vocab))) << length;
+    }
+    session.Truncate(70);
+    session.Append(std::span(other).subspan(70));
+    EXPECT_TRUE(SameBits(session.logits(), std::span(expected_other).last(vocab)));
+    EXPECT_FALSE(SameBits(session.logits(), std::span(expected).last(vocab)));
+  }
+}
+
+TEST_F(SessionTest, ProgressHearsOfEveryBatchAndMayStop) {
+  const std::vector<int32_t> tokens = Tokens(25);
+  Session session = MustCreate(model(), pool_, {.context = 25, .batch = 10, .kv = KvType::kF32});
+  std::vector<size_t> heard;
+  EXPECT_TRUE(session.Append(tokens, [&](size_t done) {
+    heard.push_back(done);
+    return true;
+  }));
+  EXPECT_EQ(heard, (std::vector<size_t>{10, 20, 25}));
+
+  session.Truncate(0);
+  heard.clear();
+  EXPECT_FALSE(session.Append(tokens, [&](size_t done) {
+    heard.push_back(done);
+    return done < 20;
+  }));
+  EXPECT_EQ(heard, (std::vector<size_t>{10, 20}));
+  EXPECT_EQ(session.length(), 20u);
+}
+
+TEST_F(SessionTest, MoreMemoryThanThereIsIsAnError) {
+  const StatusOr<Session> session =
+      Session::Create(model(), KernelsFor(SupportedLevels().back()), pool_,
+                      {.context = size_t{1} << 40, .batch = 1, .kv = KvType::kF32});
+  ASSERT_FALSE(session.ok());
+  EXPECT_NE(session.status().message().find("KV cache"), std::string::npos)
+      << session.status().message();
+}
+
+// Contexts of one, two and three chunks of attention (1024 keys each). Tokens that come one by one,
+// or up to eight at a time, share the chunks out over the threads; larger batches walk through them
+// in one go: the merges must not notice.
+TEST(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBits) {
+  const RandomModel random({.layers = 1,
+                            .hidden = 24,
+                            .heads = 4,
+                            .kv_heads = 2,
+                            .head_dim = 12,
+                            .intermediate = 16,
+                            .vocab = 40,
+                            .context = 8192});
+  constexpr size_t kTokens = 2070;
+  constexpr size_t kVocab = 40;
+  const std::vector<int32_t> tokens = RandomTokens(kTokens, kVocab, 5);
+  for (const KvType kv : kKvTypes) {
+    const std::vector<float> expected =
+        LogitsOf(random.model(), tokens, {.threads = 1, .kv = kv, .batch = 512});
+    for (const size_t threads : {1, 2, 3}) {
+      ThreadPool pool(threads);
+      Session session =
+          MustCreate(random.model(), pool, {.context = kTokens, .batch = 512, .kv = kv});
+      for (const size_t batch : {1, 2, 8, 9}) {
+        // Around each boundary.
+        for (const size_t begin : {size_t{1010}, size_t{2035}}) {
+          session.Truncate(0);
+          session.Append(std::span(tokens).first(begin));
+          std::vector<float> actual;
+          for (size_t at = begin; at < begin + 30; at += batch) {
+            session.AppendForLogits(std::span(tokens).subspan(at, std::min(batch, begin + 30 - at)),
+                                    [&](size_t, std::span<const float> logits) {
+                                      actual.insert(actual.end(), logits.begin(), logits.end());
+                                    });
+          }
+          EXPECT_TRUE(SameBits(actual, std::span(expected).subspan(begin * kVocab, 30 * kVocab)))
+              << threads << " threads, batches of " << batch << " from " << begin;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pocketglm
