@@ -1,0 +1,147 @@
+// The promise of whole models: one model file, KV cache type and token sequence give the same bits
+// of logits, whatever the ISA level, the number of threads and the way the tokens were split into
+// batches; and so the same text.
+//
+// The compiler belongs into that list: tests/compare_compilers.
+#include <filesystem>
+#include <map>
+
+#include "tests/model_test_util.h"
+#include "tests/program_test_util.h"
+
+namespace pocketglm {
+namespace {
+
+constexpr size_t kTokens = 64;
+constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16};
+constexpr const char* kKvNames[] = {"f32", "f16"};
+
+// The oldest CPU of the architecture that PocketGLM runs on, to qemu.
+#if defined(__x86_64__)
+constexpr const char* kOldCpu = "Haswell";
+#else
+constexpr const char* kOldCpu = "cortex-a53";
+#endif
+
+const std::string kDemo = std::string(POCKETGLM_TEST_DATA) + "/demo";
+
+// The checkpoints that are looked at: two random ones of awkward shapes, and the demo model where
+// its checkpoint is there.
+class SameBitsEndToEndTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    const std::map<std::string, RandomGlm> random = {{"glm",
+                                                      {.model_type = "glm",
+                                                       .attention_bias = false,
+                                                       .tied = true,
+                                                       .layers = 3,
+                                                       .hidden = 37,
+                                                       .heads = 6,
+                                                       .kv_heads = 3,
+                                                       .head_dim = 22,
+                                                       .intermediate = 91,
+                                                       .vocab = 870,
+                                                       .rotary = 1.0}},
+                                                     {"glm4",
+                                                      {.hidden = 67,
+                                                       .heads = 8,
+                                                       .kv_heads = 2,
+                                                       .head_dim = 20,
+                                                       .intermediate = 45,
+                                                       .vocab = 870,
+                                                       .rotary = 0.5,
+                                                       .seed = 2}}};
+    std::string directory = kDemo;
+    if (GetParam() == "demo") {
+      if (!std::filesystem::exists(kDemo + "/config.json")) GTEST_SKIP() << kDemo << " is not here";
+    } else {
+      directory = dir_.path();
+      WriteRandomGlm(random.at(GetParam()), directory,
+                     ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
+    }
+    StatusOr<Model> model = ConvertAndLoad(directory, path(), Quantization::kBf16);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    model_ = *std::move(model);
+    tokens_ = RandomTokens(kTokens, model_.config().vocab_size, 3);
+  }
+
+  std::string path() const { return dir_ / "model.pglm"; }
+
+  const TempDir dir_;
+  Model model_;
+  std::vector<int32_t> tokens_;
+};
+
+INSTANTIATE_TEST_SUITE_P(, SameBitsEndToEndTest, testing::Values("glm", "glm4", "demo"),
+                         [](const auto& name) { return name.param; });
+
+TEST_P(SameBitsEndToEndTest, Logits) {
+  for (const KvType kv : kKvTypes) {
+    const std::vector<float> expected = LogitsOf(model_, tokens_, {.kv = kv});
+    ASSERT_EQ(expected.size(), kTokens * model_.config().vocab_size);
+    for (const IsaLevel level : SupportedLevels()) {
+      for (const size_t threads : {1, 2, 3, 5}) {
+        for (const size_t batch : {1, 7, 64, 512}) {
+          EXPECT_TRUE(SameBits(
+              expected, LogitsOf(model_, tokens_,
+                                 {.level = level, .threads = threads, .kv = kv, .batch = batch})))
+              << IsaLevelName(level) << ", " << threads << " threads, batches of " << batch;
+        }
+      }
+    }
+  }
+}
+
+// The types of cache are types of arithmetic: their logits differ, or the test above compares
+// nothing.
+TEST_P(SameBitsEndToEndTest, CacheTypesDiffer) {
+  EXPECT_FALSE(SameBits(LogitsOf(model_, tokens_, {.kv = KvType::kF32}),
+                        LogitsOf(model_, tokens_, {.kv = KvType::kF16})));
+}
+
+TEST_P(SameBitsEndToEndTest, EmulatedCpu) {
+  const std::string qemu = POCKETGLM_QEMU;
+  if (!std::filesystem::exists(qemu)) GTEST_SKIP() << "no qemu of user mode found";
+  if (std::string_view(POCKETGLM_EMULATOR) != "") GTEST_SKIP() << "all of this test is emulated";
+  for (size_t i = 0; i < std::size(kKvTypes); ++i) {
+    const std::string output = dir_ / "logits.npy";
+    const ProgramResult result =
+        RunCommand("unset POCKETGLM_ISA; " + Quoted(qemu) + " -cpu " + kOldCpu + " " +
+                   Command("eval_glm", {"-m", path(), "--tokens", TokenList(tokens_), "--logits",
+                                        output, "--kv", kKvNames[i], "-t", "2"}));
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const std::string npy = ReadFile(output);
+    const std::vector<float> expected = LogitsOf(model_, tokens_, {.kv = kKvTypes[i]});
+    const size_t bytes = expected.size() * sizeof(float);
+    ASSERT_GT(npy.size(), bytes);
+    EXPECT_EQ(std::memcmp(npy.data() + npy.size() - bytes, expected.data(), bytes), 0)
+        << kKvNames[i];
+  }
+}
+
+// Of run_glm, from prompt to text.
+TEST_P(SameBitsEndToEndTest, SampledText) {
+  const auto answer = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> arguments = {
+        "-m", path(), "-p", "The kettle on the stove", "-n", "40", "--temp", "1", "--stats", "off"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const ProgramResult result = RunProgram("run_glm", arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  };
+  const std::string expected = answer({"--seed", "7"});
+  EXPECT_GT(expected.size(), 10u);
+  for (const IsaLevel level : SupportedLevels()) {
+    for (const std::string threads : {"1", "3"}) {
+      for (const std::string batch : {"1", "512"}) {
+        EXPECT_EQ(answer({"--seed", "7", "--isa", std::string(IsaLevelName(level)), "-t", threads,
+                          "--batch", batch}),
+                  expected);
+      }
+    }
+  }
+  EXPECT_NE(answer({"--seed", "8"}), expected);
+}
+
+}  // namespace
+}  // namespace pocketglm
