@@ -76,9 +76,7 @@ class BytePairMerger {
     Symbol& left = symbols_[candidate.position];
     if (left.id == kGone || left.next == kNone) return;
     Symbol& right = symbols_[left.next];
-    // The neighbourhood may have changed since. Like tokenizers, take the candidate as valid if the
-    // pair now there merges to the same token, whatever its own rank: a vocabulary with several
-    // splits per token can tell the difference.
+    // Either neighbour may have grown since; then this pair makes another token, or none.
     if (blob_.FindMerge(left.id, right.id).result != candidate.result) return;
     left.id = candidate.result;
     left.next = right.next;

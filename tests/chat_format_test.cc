@@ -127,6 +127,23 @@ TEST_F(ChatFormatTest, StopsAtListedAndNamedTokens) {
   EXPECT_EQ(Format("glm").StopIds({}), (std::vector<int32_t>{end, user, observation}));
 }
 
+// As the public tests of other engines state them.
+TEST_F(ChatFormatTest, AgreesWithPublicVectorsOfGlm4) {
+  const std::string text = ReadGlm4Tokenizer();
+  if (text.empty()) GTEST_SKIP() << "POCKETGLM_GLM4_TOKENIZER names no tokenizer.json";
+  const LoadedTokenizer loaded = LoadTestTokenizer(text);
+  ASSERT_TRUE(loaded.tokenizer.has_value());
+  const auto format = ChatFormat::Create("glm", *loaded.tokenizer, "model.pglm");
+  ASSERT_TRUE(format.ok()) << format.status().message();
+  const std::vector<ChatMessage> greeting = {{"user", "\u4f60\u597d"}};
+  EXPECT_EQ(*format->Begin(greeting),
+            (std::vector<int32_t>{151331, 151333, 151336, 198, 109377, 151337}));
+  const std::vector<ChatMessage> assisted = {{"system", "You are assistant."}, {"user", "hello"}};
+  EXPECT_EQ(*format->Begin(assisted),
+            (std::vector<int32_t>{151331, 151333, 151335, 198, 2610, 525, 17821, 13, 151336, 198,
+                                  14978, 151337}));
+}
+
 TEST(ReplyTextTest, DropsTheLayoutsNewlineOnly) {
   const auto reply = [](std::vector<std::string_view> tokens) {
     ReplyText text;

@@ -6,10 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <string>
@@ -47,6 +49,17 @@ inline LoadedTokenizer LoadTestTokenizer(const std::string& json_text) {
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   if (tokenizer.ok()) loaded.tokenizer.emplace(*std::move(tokenizer));
   return loaded;
+}
+
+// The text of GLM-4's own tokenizer.json (151k tokens; not in this repository) where the
+// environment says POCKETGLM_GLM4_TOKENIZER=<path>, else empty: tests of public vectors then skip
+// themselves.
+inline std::string ReadGlm4Tokenizer() {
+  const char* path = std::getenv("POCKETGLM_GLM4_TOKENIZER");
+  if (path == nullptr) return "";
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file.is_open()) << path;
+  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 inline void AppendUtf8(uint32_t code, std::string* text) {

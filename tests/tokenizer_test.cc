@@ -274,5 +274,31 @@ TEST(TokenizerTest, LoadsALargeVocabularyInAnInstant) {
             text);
 }
 
+// Ids of GLM-4's vocabulary as the public tests of other engines state them.
+TEST(TokenizerTest, AgreesWithPublicVectorsOfGlm4) {
+  const std::string text = ReadGlm4Tokenizer();
+  if (text.empty()) GTEST_SKIP() << "POCKETGLM_GLM4_TOKENIZER names no tokenizer.json";
+  const LoadedTokenizer loaded = LoadTestTokenizer(text);
+  ASSERT_TRUE(loaded.tokenizer.has_value());
+  const std::pair<std::string, std::vector<int32_t>> vectors[] = {
+      {"\u4f60\u597d", {109377}},
+      {"\u665a\u4e0a\u7761\u4e0d\u7740\u5e94\u8be5\u600e\u4e48\u529e",
+       {101160, 120410, 99379, 103298}},
+      {"hello", {14978}},
+      {"Hello, world!", {9707, 11, 1879, 0}},
+      {"You are assistant.", {2610, 525, 17821, 13}},
+      {"\nhow can I help you?", {198, 5158, 646, 358, 1492, 498, 30}},
+      {"\nhow much is 2+2?", {198, 5158, 1753, 374, 220, 17, 10, 17, 30}},
+      {"Describe this image.", {74198, 419, 2168, 13}},
+      {"What kind of dog is", {3838, 3093, 315, 5562, 374}},
+      {"[gMASK]this is a test where da goose is cooked<|system|>no<|user|>yes<|assistant|>maybe",
+       {151331, 574, 374, 264, 1273, 1380, 2994, 61701, 374, 28998, 151335, 2152, 151336, 9689,
+        151337, 36569}},
+  };
+  for (const auto& [input, ids] : vectors) {
+    EXPECT_EQ(Encode(*loaded.tokenizer, input, SpecialTokens::kRecognize), ids) << input;
+  }
+}
+
 }  // namespace
 }  // namespace pocketglm

@@ -67,6 +67,7 @@ def texts():
         "<|user|>", "<|user|>hello<|assistant|>", " <|user|> ", "[gMASK]<sop>", "[gMASK]<sop><|system|>\nBe kind.<|user|>\nHi<|assistant|>",
         "<|user", "|user|>", "<|user|", "<<|user|>>", "<|us<|user|>er|>", "<|USER|>", "[gMASK", "[[gMASK]]", "<|endoftext|><|endoftext|>",
         "<think>x</think>", "<think>deeper", "<think>deep", "<think><|user|></think>", "aNORMb", "NORM ALL", "NORMAL", "<|user|>NORM<|user|>", "<sop>NORMAL<eop>",
+        "sop>", "<sop><sop> sop>", "MASK] [MASK] [gMASK]",
         "\x00", "a\x00b\x00\x00", "\x01\x02\x7f", "\x1b[31mred\x1b[0m", "\ufffd\ufffe\uffff", "\U0010ffff", "\u00e9\u00c3\u00a9",
         "qzunmergeable", " qzunmergeable", "qzunmergeables", "whistle whistles whistled", "zzzz", "aaaaaaaaaaaaaaaa", "ababababab",
         "std::vector<int32_t>& ids = *out; // 100%", "https://example.org/a?b=c&d=%20#e", "{\"role\": \"user\", \"content\": null}", "\\s+(?!\\S)|\\u0041",
@@ -215,6 +216,8 @@ def plain_tokenizer():
             AddedToken("<think>", normalized=False),
             AddedToken("</think>", normalized=False),
             AddedToken("<think>deep", normalized=False),
+            AddedToken("sop>", normalized=False),  # Ends like a special token, ...
+            AddedToken("MASK]", normalized=True),  # ... as does this, which is looked for later.
             AddedToken("NORM", normalized=True),
             AddedToken("NORMAL", normalized=True),
         ]
