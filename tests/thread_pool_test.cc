@@ -59,7 +59,7 @@ TEST(ThreadPoolTest, SharesCoverEverythingOnceInOrderAndEvenly) {
 // Plain memory, written by one worker in one phase and read by another in the next: wrong values
 // show a barrier that lets somebody through early, and ThreadSanitizer one that orders nothing.
 TEST(ThreadPoolTest, BarriersOrderWrites) {
-  constexpr size_t kPhases = 300;
+  constexpr size_t kPhases = 200;
   for (const size_t size : PoolSizes()) {
     ThreadPool pool(size);
     std::vector<size_t> cells(size, 0);
@@ -79,7 +79,7 @@ TEST(ThreadPoolTest, BarriersOrderWrites) {
 
 // What a run has written, the caller sees after it, and the workers see what it wrote before.
 TEST(ThreadPoolTest, ManyRunsFollowEachOther) {
-  constexpr size_t kRuns = 2000;
+  constexpr size_t kRuns = 500;
   for (const size_t size : PoolSizes()) {
     ThreadPool pool(size);
     std::vector<size_t> sums(size, 0);
