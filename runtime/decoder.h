@@ -77,7 +77,7 @@ class Decoder {
   ThreadPool& pool_;
   RopeTable rope_;
   Scratch scratch_;
-  const size_t max_context_;
+  [[maybe_unused]] const size_t max_context_;  // For assertions.
   const float norm_eps_;
   const float attention_scale_;
 
