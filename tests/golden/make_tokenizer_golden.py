@@ -20,7 +20,8 @@ import transformers
 import xxhash
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
+HERE = pathlib.Path(__file__).resolve().parent
+DATA = HERE.parent / "data"
 OUT = DATA / "tokenizer"
 
 GLM_PATTERN = (
@@ -33,22 +34,8 @@ SPECIAL = [
     "<|assistant|>", "<|observation|>",
 ]  # fmt: skip
 
-SENTENCES = [
-    "The kettle on the stove began to whistle before anyone had poured the second cup of tea.",
-    "She's sure they'll say we've been here before; I'd rather not, it's late and we're tired.",
-    "In 1984 and 2001, about 365 people measured 1,234,567 steps at 98.6 degrees.",
-    "for (int i = 0; i < count; ++i) {\n    total += values[i] * weights[i];\n}\n\n",
-    "def mean(values):\n\treturn sum(values) / len(values)  # of what was measured\r\n\r\n",
-    "Der Zug nach Köln fährt um zwölf Uhr, und die Bäckerei öffnet früh.",
-    "L'été dernier, nous avons mangé des crêpes près de la forêt.",
-    "Вечером река становится тихой, и рыбаки возвращаются домой.",
-    "今天的天气很好，我们一起去公园散步，然后回家喝茶。",
-    "明日の朝は早く起きて、山の上で朝日を見ましょう。",
-    "오늘 저녁에는 친구와 함께 국수를 먹었습니다.",
-    "في الصباح شربنا القهوة على الشرفة وتحدثنا طويلا.",
-    "בבוקר הלכנו לשוק וקנינו לחם ותפוחים.",
-    "😀 🎉 👍🏽 the party starts at eight 👨‍👩‍👧 bring cake",
-]
+# What the small tokenizers learn from, in many scripts.
+SENTENCES = json.loads((HERE / "tokenizer_sentences.json").read_text(encoding="utf-8"))
 
 
 def texts():
