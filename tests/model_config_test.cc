@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -148,6 +149,8 @@ struct BadConfig {
   std::string text;
   std::string message;
 };
+
+void PrintTo(const BadConfig& config, std::ostream* out) { *out << config.name; }
 
 std::vector<BadConfig> BadConfigs() {
   return {

@@ -292,6 +292,28 @@ TEST_F(ModelFileTest, RefusesUnalignedData) {
                                     std::to_string(data));
 }
 
+TEST_F(ModelFileTest, RefusesAnUnalignedTensor) {
+  WriteModel(path_, TestMetadata(), 0);
+  const auto model = OpenModelFile(path_);
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  // final_norm and the pad behind it change places.
+  const Tensor& norm = *model->tensors.Find("final_norm");
+  const Tensor& pad = *(&norm + 1);
+  ASSERT_TRUE(pad.name.starts_with("pad."));
+  const size_t begin = norm.offset - model->tensors.data_start();
+  const auto offsets = [](size_t from, size_t size) {
+    return "[" + std::to_string(from) + "," + std::to_string(from + size) + "]";
+  };
+  EditHeader(path_, offsets(begin, norm.data.size()),
+             offsets(begin + pad.data.size(), norm.data.size()));
+  EditHeader(path_, offsets(begin + norm.data.size(), pad.data.size()),
+             offsets(begin, pad.data.size()));
+  EXPECT_EQ(OpenMessage(path_), path_ +
+                                    ": tensor final_norm: expected at a multiple of 64 bytes, "
+                                    "found at byte " +
+                                    std::to_string(norm.offset + pad.data.size()));
+}
+
 TEST_F(ModelFileTest, RefusesAWrongOrder) {
   WriteModel(path_, TestMetadata(), 0);
   // The same shape: only the place tells them apart.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,8 @@ struct BadFile {
   std::string bytes;
   std::string message;
 };
+
+void PrintTo(const BadFile& file, std::ostream* out) { *out << file.name; }
 
 std::vector<BadFile> BadFiles() {
   const std::string length_of_1e12("\x00\x10\xa5\xd4\xe8\x00\x00\x00", 8);
