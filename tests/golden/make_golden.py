@@ -28,6 +28,7 @@ OUT = pathlib.Path(__file__).resolve().parent.parent / "data" / "golden"
 TOKENS = 48
 MOST_BYTES = 2 << 20
 
+# shards: at least as many files. bias: on q, k and v.
 COLUMNS = (
     "name model dtype shards layers hidden heads kv_heads head_dim intermediate vocab rotary theta"
     " bias tied eps"
@@ -98,8 +99,8 @@ def write_model(m, seed):
         logits = model(tokens, use_cache=False).logits[0]
 
     model.to(dtype)
-    bytes_ = sum(p.numel() * p.element_size() for p in model.parameters())
-    model.save_pretrained(directory, max_shard_size=bytes_ if m["shards"] == 1 else bytes_ // m["shards"] + 1)
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    model.save_pretrained(directory, max_shard_size=size // m["shards"] + 1)
     (directory / "generation_config.json").unlink(missing_ok=True)
     safetensors.torch.save_file(
         {"tokens": tokens[0].to(torch.int32), "logits": logits.contiguous()},
