@@ -44,13 +44,13 @@ SLOTS = {
 
 # How often each intent is drawn.
 WEIGHTS = {
-    "Launch": 12,
-    "Message": 24,
+    "Launch": 10,
+    "Message": 25,
     "Alarm": 10,
-    "Navigate": 14,
-    "Search": 16,
-    "Call": 11,
-    "finish": 13,
+    "Navigate": 16,
+    "Search": 17,
+    "Call": 10,
+    "finish": 12,
 }
 
 # How often a prompt asks for one, two and three things.
@@ -139,9 +139,9 @@ CHORES = {  # What the assistant is asked for and cannot do.
     "en": ["cook dinner", "wash the dishes", "fly a plane", "paint the wall", "walk the dog",
            "drive a truck", "play the piano", "plant a tree", "fix the roof", "ride a horse",
            "catch a fish", "climb a mountain", "sing an opera", "build a boat", "bake a cake",
-           "cut my hair", "iron my shirt", "carry the boxes", "water the flowers",
+           "cut hair", "iron a shirt", "carry the boxes", "water the flowers",
            "sweep the floor", "milk a cow", "swim across the river", "sew a dress",
-           "dig a well", "mend my shoes", "chop the wood"],
+           "dig a well", "mend shoes", "chop the wood"],
     "zh": ["做晚饭", "洗碗", "开飞机", "刷墙", "遛狗", "开卡车", "弹钢琴", "种树", "修屋顶", "骑马", "钓鱼",
            "爬山", "唱京剧", "造船", "烤蛋糕", "剪头发", "熨衣服", "搬箱子", "浇花", "扫地", "挤牛奶",
            "游过长江", "做衣服", "挖井", "修鞋", "劈柴"],
@@ -154,8 +154,7 @@ def _time(rng: random.Random) -> str:
   return f"{rng.choice(HOURS)}:{rng.choice(MINUTES):02d}"
 
 
-# For each intent, how one slot value is drawn: (language, random) -> value.
-Drawer = Callable[[str, random.Random], str]
+Drawer = Callable[[str, random.Random], str]  # (language, random) -> slot value
 
 
 def _from(lists: dict[str, list[str]]) -> Drawer:
@@ -172,7 +171,33 @@ DRAW: dict[str, dict[str, Drawer]] = {
     "Navigate": {"app": _from(MAP_APPS), "place": _from(PLACES)},
     "Search": {"app": _from(SEARCH_APPS), "text": _from(QUERIES)},
     "Call": {"to": _from(PEOPLE)},
+    "finish": {"to": _from(PEOPLE), "chore": _from(CHORES), "place": _from(PLACES),
+               "time": lambda language, rng: _time(rng)},
 }
+
+# Invented values. With few values in a list a model learns the list instead of copying what the
+# prompt says, and then never says a value whose Launch or Call is held out. So training (and only
+# training) replaces some values by ones that nobody has heard of.
+_SYLLABLES = [c + v for c in "b d f g h k l m n p r s t v w z".split() for v in "aeiou"]
+_WORDS = sorted({word for lists in (MESSAGES, QUERIES) for text in lists["en"]
+                 for word in text.split()})
+_NAME_WORDS = sorted({word for lists in (PLACES, SEARCH_APPS, MESSAGE_APPS, PEOPLE)
+                      for text in lists["en"] for word in text.split()})
+_CHARACTERS = sorted({c for lists in (PEOPLE, PLACES, MESSAGES, QUERIES, SEARCH_APPS, MESSAGE_APPS)
+                      for text in lists["zh"] for c in text if c >= "\u3400"}
+                     - set("发说给在用打开去到找告诉的把跟和替里上"))
+
+
+def _invent(language: str, slot: str, rng: random.Random) -> str:
+  if language == "zh":
+    length = rng.randint(3, 6) if slot == "text" else rng.randint(2, 4)
+    return "".join(rng.choices(_CHARACTERS, k=length))
+  if slot == "text":
+    return " ".join(rng.choices(_WORDS, k=rng.randint(2, 5)))
+  if rng.random() < 0.5:
+    return "".join(rng.choices(_SYLLABLES, k=rng.randint(2, 3))).capitalize()
+  return " ".join(rng.choices(_NAME_WORDS, k=rng.randint(1, 2)))
+
 
 # ------------------------------------------------------------------------------------------------
 # Phrasings. An English one is an imperative in lower case that never begins with a slot, so that
@@ -256,40 +281,59 @@ JOINS = {
 # finish(): replies with a slot are drawn like the other intents; a fixed reply can only be known
 # from training, so none of them may be held out (checked at the end of this file).
 
-SLOT_REPLIES = {  # reply, the list of its slot, prompts
+GREETINGS = {  # reply, prompts
     "en": [
-        ("Hello, {}! What can I do for you?", PEOPLE,
-         ["hello, I am {}", "hi, my name is {}", "hello, {} here", "hi there, this is {}",
-          "hey, I am {}"]),
-        ("Goodbye, {}!", PEOPLE,
-         ["goodbye, says {}", "bye from {}", "see you later, says {}", "{} is leaving now",
-          "{} says goodbye"]),
-        ("You are welcome, {}.", PEOPLE,
-         ["thanks, says {}", "thank you from {}", "many thanks from {}", "{} says thank you",
-          "{} is grateful to you"]),
-        ("Good night, {}!", PEOPLE,
-         ["good night from {}", "{} is going to bed", "{} wants to sleep now",
-          "{} says good night"]),
-        ("Happy birthday, {}!", PEOPLE,
-         ["today is the birthday of {}", "{} has a birthday today", "it is {}'s birthday",
-          "wish {} a happy birthday"]),
-        ("Sorry, I cannot {}.", CHORES,
-         ["can you {}?", "please {}", "{} for me", "could you {}?", "I want you to {}",
-          "would you {}?", "{}", "help me {}"]),
+        ("Hello, {to}! What can I do for you?",
+         ["hello, I am {to}", "hi, my name is {to}", "hello, {to} here", "hi there, this is {to}",
+          "hey, I am {to}"]),
+        ("Goodbye, {to}!",
+         ["goodbye, says {to}", "bye from {to}", "see you later, says {to}", "{to} is leaving now",
+          "{to} says goodbye"]),
+        ("You are welcome, {to}.",
+         ["thanks, says {to}", "thank you from {to}", "many thanks from {to}",
+          "{to} says thank you", "{to} is grateful to you"]),
+        ("Good night, {to}!",
+         ["good night from {to}", "{to} is going to bed", "{to} wants to sleep now",
+          "{to} says good night"]),
+        ("Happy birthday, {to}!",
+         ["today is the birthday of {to}", "{to} has a birthday today", "it is {to}'s birthday",
+          "wish {to} a happy birthday"]),
     ],
     "zh": [
-        ("你好，{}！有什么可以帮你？", PEOPLE,
-         ["你好，我是{}", "您好，我叫{}", "嗨，我是{}", "你好，这里是{}", "我是{}，你好"]),
-        ("再见，{}！", PEOPLE,
-         ["{}要走了", "{}跟你说再见", "我是{}，再见", "{}先走了，再见", "再见，我是{}"]),
-        ("不客气，{}。", PEOPLE,
-         ["{}谢谢你", "我是{}，谢谢你", "{}说多谢", "谢谢，我是{}", "{}很感谢你"]),
-        ("晚安，{}！", PEOPLE,
-         ["{}要睡觉了", "{}跟你说晚安", "我是{}，晚安", "晚安，我是{}"]),
-        ("生日快乐，{}！", PEOPLE,
-         ["今天是{}的生日", "{}今天过生日", "祝{}生日快乐", "{}的生日到了"]),
-        ("抱歉，我不会{}。", CHORES,
-         ["你会{}吗？", "请{}", "帮我{}", "你能{}吗？", "去{}", "可以{}吗？", "我要你{}", "{}"]),
+        ("你好，{to}！有什么可以帮你？",
+         ["你好，我是{to}", "您好，我叫{to}", "嗨，我是{to}", "你好，这里是{to}", "我是{to}，你好"]),
+        ("再见，{to}！",
+         ["{to}要走了", "{to}跟你说再见", "我是{to}，再见", "{to}先走了，再见", "再见，我是{to}"]),
+        ("不客气，{to}。",
+         ["{to}谢谢你", "我是{to}，谢谢你", "{to}说多谢", "谢谢，我是{to}", "{to}很感谢你"]),
+        ("晚安，{to}！", ["{to}要睡觉了", "{to}跟你说晚安", "我是{to}，晚安", "晚安，我是{to}"]),
+        ("生日快乐，{to}！",
+         ["今天是{to}的生日", "{to}今天过生日", "祝{to}生日快乐", "{to}的生日到了"]),
+    ],
+}
+REFUSALS = {  # A chore always comes with a second slot, or a held-out chore would be unknown.
+    "en": [
+        ("Sorry, I cannot {chore} for {to}.",
+         ["can you {chore} for {to}?", "please {chore} for {to}", "{chore} for {to}",
+          "could you {chore} for {to}?", "I want you to {chore} for {to}",
+          "would you {chore} for {to}?", "help me {chore} for {to}"]),
+        ("Sorry, I cannot {chore} at {place}.",
+         ["can you {chore} at {place}?", "please {chore} at {place}", "{chore} at {place}",
+          "could you {chore} at {place}?", "help me {chore} at {place}"]),
+        ("Sorry, I cannot {chore} at {time}.",
+         ["can you {chore} at {time}?", "please {chore} at {time}", "at {time}, {chore}",
+          "could you {chore} at {time}?", "{chore} at {time}"]),
+    ],
+    "zh": [
+        ("抱歉，我不会替{to}{chore}。",
+         ["你会替{to}{chore}吗？", "请替{to}{chore}", "替{to}{chore}", "你能替{to}{chore}吗？",
+          "去替{to}{chore}", "可以替{to}{chore}吗？", "我要你替{to}{chore}"]),
+        ("抱歉，我不会在{place}{chore}。",
+         ["你会在{place}{chore}吗？", "请在{place}{chore}", "在{place}{chore}",
+          "可以在{place}{chore}吗？", "去{place}{chore}"]),
+        ("抱歉，{time}我不会{chore}。",
+         ["{time}你能{chore}吗？", "请在{time}{chore}", "{time}去{chore}", "{time}帮我{chore}",
+          "我要你{time}{chore}"]),
     ],
 }
 FIXED_REPLIES = {
@@ -361,7 +405,8 @@ FIXED_REPLIES = {
         ("我不会唱歌。", ["唱首歌", "给我唱歌", "你会唱歌吗？", "哼一段曲子"]),
     ],
 }
-FIXED_REPLY_SHARE = 0.45  # of the finish() lines in training
+# Shares of the finish() lines in training; refusals have the rest.
+FIXED_SHARE, GREETING_SHARE = 0.3, 0.25
 
 # ------------------------------------------------------------------------------------------------
 
@@ -401,26 +446,35 @@ def _mark(value: str) -> str:
   return f"{_EDGE}{value}{_EDGE}"
 
 
-def _draw(language: str, intent: str, rng: random.Random) -> tuple[Combination, str]:
+def _draw(language: str, intent: str, invented: float,
+          rng: random.Random) -> tuple[Combination, str]:
   """One combination and a phrasing of it; the edges of the slot values are marked."""
+  slots: tuple[str, ...] = SLOTS[intent]
   if intent == "finish":
-    if rng.random() < FIXED_REPLY_SHARE:
+    kind = rng.random()
+    if kind < FIXED_SHARE:
       message, prompts = rng.choice(FIXED_REPLIES[language])
       return Combination(language, intent, (message,)), rng.choice(prompts)
-    reply, lists, prompts = rng.choice(SLOT_REPLIES[language])
-    value = rng.choice(lists[language])
-    return (Combination(language, intent, (reply.format(value),)),
-            rng.choice(prompts).format(_mark(value)))
-  values = tuple(DRAW[intent][slot](language, rng) for slot in SLOTS[intent])
-  marked = {slot: _mark(value) for slot, value in zip(SLOTS[intent], values)}
-  phrasing = rng.choice(PHRASINGS[language][intent])
-  return Combination(language, intent, values), phrasing.format(**marked)
+    replies = GREETINGS if kind < FIXED_SHARE + GREETING_SHARE else REFUSALS
+    reply, phrasings = rng.choice(replies[language])
+    slots = tuple(re.findall(r"{(\w+)}", reply))
+  else:
+    phrasings = PHRASINGS[language][intent]
+  values = {slot: DRAW[intent][slot](language, rng) for slot in slots}
+  if rng.random() < invented:
+    for slot in slots:
+      if slot not in ("time", "chore") and rng.random() < 0.7:
+        values[slot] = _invent(language, slot, rng)
+  line = ((reply.format(**values),) if intent == "finish"
+          else tuple(values[slot] for slot in slots))
+  marked = {slot: _mark(value) for slot, value in values.items()}
+  return Combination(language, intent, line), rng.choice(phrasings).format(**marked)
 
 
-def _draw_from_split(language: str, intent: str, held_out: bool,
+def _draw_from_split(language: str, intent: str, held_out: bool, invented: float,
                      rng: random.Random) -> tuple[Combination, str]:
   for _ in range(10000):
-    combination, text = _draw(language, intent, rng)
+    combination, text = _draw(language, intent, invented, rng)
     if combination.held_out == held_out:
       return combination, text
   raise RuntimeError(f"no {'held-out' if held_out else 'training'} {intent} in {language}")
@@ -430,15 +484,19 @@ def _ends_in_free_text(text: str) -> bool:
   return text.endswith(_EDGE) or text.endswith('"') or text.endswith("”")
 
 
-def generate(split: str, rng: random.Random, language: str | None = None) -> Example:
-  """One prompt with its answer; every line of it is in the split."""
+def generate(split: str, rng: random.Random, language: str | None = None,
+             invented: float = 0.0, intent_weights: dict[str, int] = WEIGHTS) -> Example:
+  """One prompt with its answer; every line of it is in the split.
+
+  `invented` is the share of the lines that have values from outside the lists."""
   held_out = {"train": False, "heldout": True}[split]
   language = language or rng.choice(LANGUAGES)
   count = rng.choices((1, 2, 3), PARTS_WEIGHTS)[0]
   # finish() ends a task, so it stands alone.
   intents = [i for i in SLOTS if count == 1 or i != "finish"]
-  weights = [WEIGHTS[i] for i in intents]
-  parts = [_draw_from_split(language, rng.choices(intents, weights)[0], held_out, rng)
+  weights = [intent_weights[i] for i in intents]
+  parts = [_draw_from_split(language, rng.choices(intents, weights)[0], held_out,
+                            invented, rng)
            for _ in range(count)]
   texts = [text for _, text in parts]
   if count > 1:

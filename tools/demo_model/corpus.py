@@ -1,8 +1,8 @@
 """The prose the demo model is trained on: two public-domain texts that are not in the repository.
 
 A corpus folder holds the two files below; their hashes are checked, so that everybody trains on
-the same bytes. The last 3 % of each text, from the next line break on, is never trained on, neither by
-the model nor by the tokenizer: perplexity is reported there.
+the same bytes. The last 3 % of each text, from the next line break on, is never trained on, neither
+by the model nor by the tokenizer: perplexity is reported there.
 """
 
 import hashlib
