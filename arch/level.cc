@@ -38,6 +38,15 @@ bool HasArmI8mm() { return SysctlFlag("hw.optional.arm.FEAT_I8MM"); }
 
 #endif
 
+// Whether the CPU can be asked at all: cpuinfo wants /proc/cpuinfo, which a bare chroot lacks.
+bool CpuIsKnown() {
+#if defined(__x86_64__)
+  return cpuinfo_initialize();
+#else
+  return true;
+#endif
+}
+
 struct Feature {
   IsaLevel level;
   std::string_view name;
@@ -121,10 +130,10 @@ std::optional<IsaLevel> ParseIsaLevel(std::string_view name) {
 }
 
 std::string MissingCpuFeatures(IsaLevel level) {
-  cpuinfo_initialize();
+  const bool known = CpuIsKnown();
   std::string missing;
   for (const Feature& feature : kFeatures) {
-    if (feature.level == level && !feature.detected()) AppendListItem(feature.name, missing);
+    if (feature.level == level && !(known && feature.detected())) AppendListItem(feature.name, missing);
   }
   return missing;
 }
@@ -140,6 +149,9 @@ std::optional<IsaLevel> BestIsaLevel() {
 }
 
 IsaLevelChoice ChooseIsaLevel(std::string_view flag) {
+  if (!CpuIsKnown()) {
+    return {{}, "cannot find out what this CPU can run: expected /proc/cpuinfo, found none"};
+  }
   if (!flag.empty()) return ForcedIsaLevel("--isa", flag);
   const char* environment = std::getenv("POCKETGLM_ISA");
   if (environment != nullptr && *environment != '\0') {

@@ -34,7 +34,8 @@ bool CpuSupports(IsaLevel level);
 // The best level that the CPU supports; none on a CPU below the lowest level.
 std::optional<IsaLevel> BestIsaLevel();
 
-// What `level` needs and this CPU lacks, as text: "AVX2, FMA"; empty when it lacks nothing.
+// What `level` needs and this CPU lacks, as text: "AVX2, FMA"; empty when it lacks nothing. A CPU
+// that cannot be asked (no /proc on x86-64 Linux) lacks everything; ChooseIsaLevel() then says so.
 std::string MissingCpuFeatures(IsaLevel level);
 
 // Either a level this CPU can run or one sentence for the user saying why there is none.
