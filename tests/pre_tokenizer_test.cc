@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <map>
 #include <string>
 #include <string_view>
@@ -153,16 +153,17 @@ TEST(PreTokenizerTest, TakesTimeInProportionToTheText) {
       std::string text;
       while (text.size() < bytes) text += unit;
       std::vector<std::string_view> pieces;
-      const auto begin = std::chrono::steady_clock::now();
+      const std::clock_t begin = std::clock();  // CPU time: other programs do not count.
       EXPECT_TRUE(glm.Split(text, &pieces).ok());
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
     };
-    // Quadratic, this factor of 16 would be 256. A busy machine may spoil one try, not all.
+    // Quadratic, this factor of 16 would be 256; caches that no longer hold the text cost some of
+    // the distance, and a busy machine may spoil one try, not all.
     double best = 1e9;
-    for (int attempt = 0; attempt < 5 && best > 64; ++attempt) {
+    for (int attempt = 0; attempt < 5 && best > 128; ++attempt) {
       best = std::min(best, seconds(4 << 20) / std::max(seconds(1 << 18), 1e-4));
     }
-    EXPECT_LE(best, 64) << unit;
+    EXPECT_LE(best, 128) << unit;
   }
 }
 
