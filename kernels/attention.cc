@@ -2,11 +2,13 @@
 
 #include <cassert>
 #include <cstring>
+#include <type_traits>
 
 #include "hwy/highway.h"
 #include "kernels/exp-inl.h"
 #include "kernels/lanes16-inl.h"
 #include "kernels/level-inl.h"
+#include "kernels/quantize-inl.h"
 
 namespace pocketglm {
 namespace POCKETGLM_LEVEL {
@@ -27,12 +29,22 @@ constexpr float kMinusInfinity = -__builtin_inff();
 
 HWY_INLINE float Exp(float x) { return hn::GetLane(ExpVector(hn::Set(DF(), x))); }
 
+// What the scores of 16 keys from number `key` on are multiplied with.
+template <class T>
+HWY_INLINE F32x16 KeyScales(const KvHead& cache, size_t key, float scale) {
+  if constexpr (std::is_same_v<T, int8_t>) {
+    return Mul16(Set16(scale), Load16(cache.k_scales + key));
+  }
+  return Set16(scale);
+}
+
 // p[h][j] = scale * <q[h], k[j]> for the `count` keys of the block that starts at key `begin`. Keys
 // come 16 at a time; scores beyond `count` are whatever the cache held and are not looked at.
 template <size_t kHeads, class T>
-HWY_INLINE void Scores(MatrixView<const float> q, const T* HWY_RESTRICT k, size_t begin,
-                       size_t count, float scale, BlockScores<kHeads>& block) {
+HWY_INLINE void Scores(MatrixView<const float> q, const KvHead& cache, size_t begin, size_t count,
+                       float scale, BlockScores<kHeads>& block) {
   const size_t head_dim = q.cols;
+  const T* HWY_RESTRICT k = reinterpret_cast<const T*>(cache.k);
   for (size_t j = 0; j < count; j += 16) {
     const T* HWY_RESTRICT keys = k + (begin + j) * head_dim;
     F32x16 acc[kHeads];
@@ -43,8 +55,9 @@ HWY_INLINE void Scores(MatrixView<const float> q, const T* HWY_RESTRICT k, size_
         acc[h] = MulAdd16(key, Set16(q.data[h * q.stride + d]), acc[h]);
       });
     }
-    Unroll<kHeads>(
-        [&](auto h) POCKETGLM_UNROLLED { Store16(Mul16(acc[h], Set16(scale)), &block.p[h][j]); });
+    const F32x16 scales = KeyScales<T>(cache, begin + j, scale);
+    Unroll<kHeads>([&](auto h)
+                       POCKETGLM_UNROLLED { Store16(Mul16(acc[h], scales), &block.p[h][j]); });
   }
 }
 
@@ -86,6 +99,13 @@ HWY_INLINE void AddValues(const BlockScores<kHeads>& block, const T* HWY_RESTRIC
   }
 }
 
+// p[j] *= v_scale[j]: the scales of int8 values, folded into the weights.
+HWY_INLINE void ScaleByValues(const float* HWY_RESTRICT v_scales, float* HWY_RESTRICT p) {
+  for (size_t j = 0; j < kAttentionBlock; j += 16) {
+    Store16(Mul16(Load16(p + j), Load16(v_scales + j)), p + j);
+  }
+}
+
 // kHeads query heads from number `first` on against one block of keys.
 template <size_t kHeads, class T>
 HWY_NOINLINE void AttendBlock(MatrixView<const float> q, const KvHead& cache, size_t first,
@@ -94,9 +114,10 @@ HWY_NOINLINE void AttendBlock(MatrixView<const float> q, const KvHead& cache, si
   BlockScores<kHeads> block;
   const MatrixView<const float> heads = {q.Row(first), kHeads, q.cols, q.stride};
   const MatrixView<float> out = {state.out.Row(first), kHeads, q.cols, state.out.stride};
-  Scores(heads, reinterpret_cast<const T*>(cache.k), begin, count, scale, block);
+  Scores<kHeads, T>(heads, cache, begin, count, scale, block);
   for (size_t h = 0; h < kHeads; ++h) {
     SoftmaxStep(block.p[h], count, state.max[first + h], state.sum[first + h], block.rescale[h]);
+    if constexpr (std::is_same_v<T, int8_t>) ScaleByValues(cache.v_scales + begin, block.p[h]);
   }
   AddValues(block, reinterpret_cast<const T*>(cache.v), cache.v_stride(), begin, count, out);
 }
@@ -115,33 +136,53 @@ void Attend(MatrixView<const float> q, const KvHead& cache, Range keys, float sc
   }
 }
 
-// What the cache can hold: f16 saturates.
-HWY_INLINE F32x16 Clamp(const F32x16& x, const float*) { return x; }
-HWY_INLINE F32x16 Clamp(const F32x16& x, const hwy::float16_t*) {
+// What x [n] is multiplied with before it is stored as T, and for int8 the scale to undo it. f16
+// saturates instead of becoming infinite.
+HWY_INLINE F32x16 Fit(const F32x16& x, float, const float*) { return x; }
+HWY_INLINE F32x16 Fit(const F32x16& x, float, const hwy::float16_t*) {
   return Min16(Max16(x, Set16(-65504.0f)), Set16(65504.0f));
+}
+HWY_INLINE F32x16 Fit(const F32x16& x, float factor, const int8_t*) {
+  return Mul16(x, Set16(factor));
+}
+
+// Writes the int8 scale of x [n] and returns the factor that brings it to +-127.
+float Int8Factor(const float* x, size_t n, float& scale) {
+  F32x16 lane_max = Zero16();
+  for (size_t i = 0; i < n; i += 16) lane_max = Max16(lane_max, Abs16(LoadN16(x + i, n - i)));
+  return QuantizationFactor(ReduceMax16(lane_max), scale);
 }
 
 template <class T>
 void Append(const float* k, const float* v, size_t position, const KvHead& cache) {
+  float k_factor = 1.0f;
+  float v_factor = 1.0f;
+  if constexpr (std::is_same_v<T, int8_t>) {
+    k_factor = Int8Factor(k, cache.head_dim, cache.k_scales[position]);
+    v_factor = Int8Factor(v, cache.head_dim, cache.v_scales[position]);
+  }
   const size_t head_dim = cache.head_dim;
   T* keys = reinterpret_cast<T*>(cache.k) + position / 16 * 16 * head_dim + position % 16;
   T* values = reinterpret_cast<T*>(cache.v) + position * cache.v_stride();
   for (size_t d = 0; d < head_dim; d += 16) {
     const size_t width = HWY_MIN(head_dim - d, size_t{16});
     T rounded[16];
-    Store16(Clamp(LoadN16(k + d, width), rounded), rounded);
+    Store16(Fit(LoadN16(k + d, width), k_factor, rounded), rounded);
     for (size_t i = 0; i < width; ++i) keys[(d + i) * 16] = rounded[i];
-    Store16(Clamp(LoadN16(v + d, width), rounded), values + d);
+    Store16(Fit(LoadN16(v + d, width), v_factor, rounded), values + d);
   }
 }
 
 }  // namespace
 
 void KvAppend(const float* k, const float* v, size_t position, const KvHead& cache) noexcept {
-  if (cache.type == KvType::kF32) {
-    Append<float>(k, v, position, cache);
-  } else {
-    Append<hwy::float16_t>(k, v, position, cache);
+  switch (cache.type) {
+    case KvType::kF32:
+      return Append<float>(k, v, position, cache);
+    case KvType::kF16:
+      return Append<hwy::float16_t>(k, v, position, cache);
+    case KvType::kInt8:
+      return Append<int8_t>(k, v, position, cache);
   }
 }
 
@@ -154,10 +195,13 @@ void Attention(MatrixView<const float> q, const KvHead& cache, Range keys, float
     state.sum[h] = 0.0f;
     std::memset(state.out.Row(h), 0, q.cols * sizeof(float));
   }
-  if (cache.type == KvType::kF32) {
-    Attend<float>(q, cache, keys, scale, state);
-  } else {
-    Attend<hwy::float16_t>(q, cache, keys, scale, state);
+  switch (cache.type) {
+    case KvType::kF32:
+      return Attend<float>(q, cache, keys, scale, state);
+    case KvType::kF16:
+      return Attend<hwy::float16_t>(q, cache, keys, scale, state);
+    case KvType::kInt8:
+      return Attend<int8_t>(q, cache, keys, scale, state);
   }
 }
 

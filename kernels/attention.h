@@ -6,7 +6,7 @@
 //
 // K and V of a block of 64 keys are read once, for all the query heads.
 //
-// The cache of one KV head of one layer (element type T = f32 or f16):
+// The cache of one KV head of one layer (element type T = f32, f16 or int8):
 //   k   T [capacity/16][head_dim][16 keys]   lanes are keys: no sum across lanes
 //   v   T [capacity][v_stride]               lanes are dimensions; v_stride = RoundUp(head_dim, 16)
 // capacity is a multiple of 64. K and V are rounded to T when appended, before anything uses them.
@@ -17,15 +17,17 @@
 // order and finishing gives the same bits however the work was split.
 //
 // Canonical order within a chunk, per block of 64 keys: scores s_j = fma over d ascending, times
-// scale; m' = max(m, max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j)
-// with the sum in 16 lanes; o = o * c, then fma(p_j, v_j, o) for j ascending.
+// scale (int8: times scale * k_scale_j, rounded first); m' = max(m, max_j s_j); p_j = exp(s_j -
+// m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in 16 lanes; o = o * c, then fma(p_j,
+// v_j, o) for j ascending (int8: with p_j * v_scale_j, rounded, in place of p_j).
 //
 // Max error of the finished output over n keys, against double precision on what the cache holds:
 //
 //   (2 (head_dim + 1) S + 2 R + n + 5 ceil(n / 64) + 12) * 2^-24 * max_j |v[j, d]|
 //
 // S = max_j scale * sum_d |q[d] k[j, d]| from the rounding of the scores, R = max s - min s from
-// that of s - max, the rest from exp and the sums. A worst case: 1024 random keys of head_dim 128
+// that of s - max, the rest from exp and the sums. int8 rounds twice more, in scale * k_scale_j and
+// p_j * v_scale_j: head_dim + 2 for head_dim + 1, and 13 for 12. A worst case: 1024 random keys of head_dim 128
 // gave 1.3 * 2^-24 * max |v| with scores within +-1.4, and 150 * 2^-24 * max |v| within +-40.
 #ifndef POCKETGLM_KERNELS_ATTENTION_H_
 #define POCKETGLM_KERNELS_ATTENTION_H_
@@ -41,9 +43,11 @@ namespace pocketglm {
 inline constexpr size_t kAttentionBlock = 64;
 inline constexpr size_t kAttentionChunk = 1024;
 
-enum class KvType : uint8_t { kF32, kF16 };
+enum class KvType : uint8_t { kF32, kF16, kInt8 };
 
-constexpr size_t KvElementBytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
+constexpr size_t KvElementBytes(KvType type) {
+  return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
+}
 
 // Bytes of K, and of V, of one KV head for `capacity` keys (a multiple of kAttentionBlock).
 constexpr size_t KvKeyBytes(KvType type, size_t capacity, size_t head_dim) {
@@ -52,11 +56,17 @@ constexpr size_t KvKeyBytes(KvType type, size_t capacity, size_t head_dim) {
 constexpr size_t KvValueBytes(KvType type, size_t capacity, size_t head_dim) {
   return capacity * RoundUp(head_dim, kPanelRows) * KvElementBytes(type);
 }
+// Bytes of the scales of K, and of V.
+constexpr size_t KvScaleBytes(KvType type, size_t capacity) {
+  return type == KvType::kInt8 ? capacity * sizeof(float) : 0;
+}
 
 // The cache of one KV head of one layer; k and v are 64-byte aligned.
 struct KvHead {
   uint8_t* k = nullptr;
   uint8_t* v = nullptr;
+  float* k_scales = nullptr;  // int8 only.
+  float* v_scales = nullptr;
   KvType type = KvType::kF32;
   size_t head_dim = 0;
 

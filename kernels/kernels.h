@@ -13,6 +13,8 @@
 #include "kernels/attention.h"
 #include "kernels/embedding.h"
 #include "kernels/matmul_float.h"
+#include "kernels/matmul_int.h"
+#include "kernels/quantize.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/softmax.h"
@@ -27,13 +29,18 @@ struct Kernels {
   RmsNormFunction* rms_norm;
   AddRmsNormFunction* add_rms_norm;
   RmsNormAddFunction* rms_norm_add;
+  RmsNormQuantizeFunction* rms_norm_quantize;
+  AddRmsNormQuantizeFunction* add_rms_norm_quantize;
+  QuantizeFunction* quantize;
   MatMulFloatFunction* matmul_float;
+  MatMulIntFunction* matmul_int;
   RopeFunction* rope;
   KvAppendFunction* kv_append;
   AttentionFunction* attention;
   AttentionMergeFunction* attention_merge;
   AttentionFinishFunction* attention_finish;
   SwiGluFunction* swiglu;
+  SwiGluQuantizeFunction* swiglu_quantize;
   SoftmaxFunction* softmax;
   ArgmaxFunction* argmax;
   TopKFunction* top_k;

@@ -68,6 +68,12 @@ HWY_INLINE F32x16 Load16(const hwy::float16_t* p) {
     return hn::PromoteTo(DF(), hn::LoadU(DF16(), p + i * kLanes));
   });
 }
+HWY_INLINE F32x16 Load16(const int8_t* p) {
+  const hn::Rebind<int8_t, DF> d8;
+  return Make16([p, d8](size_t i) POCKETGLM_UNROLLED {
+    return hn::ConvertTo(DF(), hn::PromoteTo(DI32(), hn::LoadU(d8, p + i * kLanes)));
+  });
+}
 // The first n <= 16 lanes from memory, the others zero; reads nothing beyond.
 HWY_INLINE F32x16 LoadN16(const float* p, size_t n) {
   if (n >= 16) return Load16(p);
@@ -86,12 +92,29 @@ HWY_INLINE void Store16(const F32x16& a, hwy::float16_t* p) {
     hn::StoreU(hn::DemoteTo(DF16(), a.v[i]), DF16(), p + i * kLanes);
   });
 }
+// Rounds to nearest even; saturates.
+HWY_INLINE void Store16(const F32x16& a, int8_t* p) {
+  const hn::Rebind<int8_t, DF> d8;
+  Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    hn::StoreU(hn::DemoteTo(d8, hn::NearestInt(a.v[i])), d8, p + i * kLanes);
+  });
+}
 // Writes the first n <= 16 lanes and nothing beyond.
 HWY_INLINE void StoreN16(const F32x16& a, float* p, size_t n) {
   if (n >= 16) return Store16(a, p);
   Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
     const size_t begin = i * kLanes;
     if (n > begin) hn::StoreN(a.v[i], DF(), p + begin, HWY_MIN(n - begin, kLanes));
+  });
+}
+
+// The first n lanes of a, the others zero.
+HWY_INLINE F32x16 FirstN16(const F32x16& a, size_t n) {
+  if (n >= 16) return a;
+  return Make16([&](size_t i) POCKETGLM_UNROLLED {
+    const size_t begin = i * kLanes;
+    const size_t count = n > begin ? HWY_MIN(n - begin, kLanes) : 0;
+    return hn::IfThenElseZero(hn::FirstN(DF(), count), a.v[i]);
   });
 }
 
@@ -109,6 +132,9 @@ HWY_INLINE F32x16 Div16(const F32x16& a, const F32x16& b) {
 }
 HWY_INLINE F32x16 Neg16(const F32x16& a) {
   return Make16([&](size_t i) POCKETGLM_UNROLLED { return hn::Neg(a.v[i]); });
+}
+HWY_INLINE F32x16 Abs16(const F32x16& a) {
+  return Make16([&](size_t i) POCKETGLM_UNROLLED { return hn::Abs(a.v[i]); });
 }
 HWY_INLINE F32x16 Max16(const F32x16& a, const F32x16& b) {
   return Make16([&](size_t i) POCKETGLM_UNROLLED { return hn::Max(a.v[i], b.v[i]); });

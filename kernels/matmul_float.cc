@@ -70,7 +70,7 @@ HWY_NOINLINE void MultiplyStore(const PackedMatrix& w, MatrixView<const float> x
                                 MatrixView<float> y, size_t first, size_t token) {
   const float* rows[kTokens];
   for (size_t m = 0; m < kTokens; ++m) rows[m] = x.Row(token + m);
-  const size_t panel_bytes = PanelBytes(kType, w.cols);
+  const size_t panel_bytes = w.panel_bytes();
 
   Tile<kTokens, kPanels> tile;
   Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {

@@ -3,6 +3,7 @@
 #include "hwy/highway.h"
 #include "kernels/lanes16-inl.h"
 #include "kernels/level-inl.h"
+#include "kernels/quantize-inl.h"
 
 namespace pocketglm {
 namespace POCKETGLM_LEVEL {
@@ -24,32 +25,53 @@ HWY_INLINE F32x16 SumOfSquares(const float* x, size_t n) {
   return sum;
 }
 
+// Elements [i, i + 16) of norm(x), zeros beyond n.
+HWY_INLINE F32x16 Normed(const float* x, const float* weight, size_t n, const F32x16& inverse_rms,
+                         size_t i) {
+  return Mul16(Mul16(LoadN16(x + i, n - i), inverse_rms), LoadN16(weight + i, n - i));
+}
+
+HWY_INLINE void AddTo(const float* delta, size_t n, float* residual) {
+  for (size_t i = 0; i < n; i += 16) {
+    const F32x16 sum = Add16(LoadN16(residual + i, n - i), LoadN16(delta + i, n - i));
+    StoreN16(sum, residual + i, n - i);
+  }
+}
+
 }  // namespace
 
 void RmsNorm(const float* x, const float* weight, size_t n, float eps, float* y) noexcept {
   const F32x16 inverse_rms = InverseRms(SumOfSquares(x, n), n, eps);
   for (size_t i = 0; i < n; i += 16) {
-    const F32x16 normed = Mul16(LoadN16(x + i, n - i), inverse_rms);
-    StoreN16(Mul16(normed, LoadN16(weight + i, n - i)), y + i, n - i);
+    StoreN16(Normed(x, weight, n, inverse_rms, i), y + i, n - i);
   }
+}
+
+void RmsNormQuantize(const float* x, const float* weight, size_t n, float eps,
+                     const QuantizedRow& out) noexcept {
+  const F32x16 inverse_rms = InverseRms(SumOfSquares(x, n), n, eps);
+  QuantizeRow(n, out,
+              [&](size_t i) POCKETGLM_UNROLLED { return Normed(x, weight, n, inverse_rms, i); });
 }
 
 void AddRmsNorm(const float* delta, const float* weight, size_t n, float eps, float* residual,
                 float* y) noexcept {
-  for (size_t i = 0; i < n; i += 16) {
-    const F32x16 sum = Add16(LoadN16(residual + i, n - i), LoadN16(delta + i, n - i));
-    StoreN16(sum, residual + i, n - i);
-  }
+  AddTo(delta, n, residual);
   RmsNorm(residual, weight, n, eps, y);
+}
+
+void AddRmsNormQuantize(const float* delta, const float* weight, size_t n, float eps,
+                        float* residual, const QuantizedRow& out) noexcept {
+  AddTo(delta, n, residual);
+  RmsNormQuantize(residual, weight, n, eps, out);
 }
 
 void RmsNormAdd(const float* x, const float* weight, size_t n, float eps,
                 float* residual) noexcept {
   const F32x16 inverse_rms = InverseRms(SumOfSquares(x, n), n, eps);
   for (size_t i = 0; i < n; i += 16) {
-    const F32x16 normed = Mul16(LoadN16(x + i, n - i), inverse_rms);
-    const F32x16 scaled = Mul16(normed, LoadN16(weight + i, n - i));
-    StoreN16(Add16(LoadN16(residual + i, n - i), scaled), residual + i, n - i);
+    const F32x16 normed = Normed(x, weight, n, inverse_rms, i);
+    StoreN16(Add16(LoadN16(residual + i, n - i), normed), residual + i, n - i);
   }
 }
 

@@ -11,13 +11,18 @@ EmbeddingRowFunction EmbeddingRow;
 RmsNormFunction RmsNorm;
 AddRmsNormFunction AddRmsNorm;
 RmsNormAddFunction RmsNormAdd;
+RmsNormQuantizeFunction RmsNormQuantize;
+AddRmsNormQuantizeFunction AddRmsNormQuantize;
+QuantizeFunction Quantize;
 MatMulFloatFunction MatMulFloat;
+MatMulIntFunction MatMulInt;
 RopeFunction Rope;
 KvAppendFunction KvAppend;
 AttentionFunction Attention;
 AttentionMergeFunction AttentionMerge;
 AttentionFinishFunction AttentionFinish;
 SwiGluFunction SwiGlu;
+SwiGluQuantizeFunction SwiGluQuantize;
 SoftmaxFunction Softmax;
 ArgmaxFunction Argmax;
 TopKFunction TopK;
@@ -30,13 +35,18 @@ constexpr Kernels kTable = {
     .rms_norm = RmsNorm,
     .add_rms_norm = AddRmsNorm,
     .rms_norm_add = RmsNormAdd,
+    .rms_norm_quantize = RmsNormQuantize,
+    .add_rms_norm_quantize = AddRmsNormQuantize,
+    .quantize = Quantize,
     .matmul_float = MatMulFloat,
+    .matmul_int = MatMulInt,
     .rope = Rope,
     .kv_append = KvAppend,
     .attention = Attention,
     .attention_merge = AttentionMerge,
     .attention_finish = AttentionFinish,
     .swiglu = SwiGlu,
+    .swiglu_quantize = SwiGluQuantize,
     .softmax = Softmax,
     .argmax = Argmax,
     .top_k = TopK,

@@ -1,0 +1,244 @@
+// The integer dot products of each level, behind one interface: the only place where kernels use
+// intrinsics. Highway has no vpdpbusd below AVX3_DL, none at all for AVX-VNNI, and reaches SDOT
+// only for CPUs that have bf16 too.
+//
+// A U8x64 is a line of weights: lane r of 16 holds 4 consecutive k of row r, unsigned. It is
+// multiplied with the same 4 k of one token, int8, repeated in every lane.
+//
+//   I32x16 total = ...;                    // per row
+//   Int4Chain chain = Begin(total);
+//   chain = Step(chain, nibbles, x);       // total[r] += sum_b nibbles[r][b] * x[b]; at most 8
+//   times total = End(chain, total);
+//
+// A chain may hold its sums in 16 bits: 8 steps of 2 products of at most 15 * 127 are 30480. That
+// is why activations never are -128.
+#ifndef POCKETGLM_KERNELS_DOT_INL_H_
+#define POCKETGLM_KERNELS_DOT_INL_H_
+
+#include <cstring>
+
+#include "kernels/lanes16-inl.h"
+#if HWY_ARCH_X86
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+
+namespace pocketglm {
+namespace POCKETGLM_LEVEL {
+namespace {
+
+using DU8 = hn::Repartition<uint8_t, DF>;
+using DI16 = hn::Repartition<int16_t, DF>;
+
+struct U8x64 {
+  hn::Vec<DU8> v[kVectors];
+};
+struct I32x16 {
+  hn::Vec<DI32> v[kVectors];
+};
+
+// How many steps a chain holds.
+inline constexpr size_t kChainSteps = 8;
+
+template <class R, class Op>
+HWY_INLINE R MakeVectors(const Op& op) {
+  return [&]<size_t... kI>(std::index_sequence<kI...>) POCKETGLM_UNROLLED {
+    return R{{op(std::integral_constant<size_t, kI>())...}};
+  }
+  (std::make_index_sequence<kVectors>());
+}
+
+HWY_INLINE I32x16 SetI32(int32_t x) {
+  return MakeVectors<I32x16>([x](size_t) POCKETGLM_UNROLLED { return hn::Set(DI32(), x); });
+}
+
+HWY_INLINE F32x16 ToF32(const I32x16& a) {
+  return Make16([&](size_t i) POCKETGLM_UNROLLED { return hn::ConvertTo(DF(), a.v[i]); });
+}
+
+HWY_INLINE U8x64 LoadLine(const uint8_t* line) {
+  return MakeVectors<U8x64>([line](size_t i) POCKETGLM_UNROLLED {
+    return hn::Load(DU8(), line + i * hn::MaxLanes(DU8()));
+  });
+}
+HWY_INLINE void StoreLine(const U8x64& a, uint8_t* line) {
+  Unroll<kVectors>(
+      [&](auto i) POCKETGLM_UNROLLED { hn::Store(a.v[i], DU8(), line + i * hn::MaxLanes(DU8())); });
+}
+
+// Of a line of int4 weights (kernels/panels.h): k, k + 1, k + 2, k + 3 and the four that follow.
+HWY_INLINE U8x64 LowNibbles(const U8x64& line) {
+  return MakeVectors<U8x64>(
+      [&](size_t i) POCKETGLM_UNROLLED { return hn::And(line.v[i], hn::Set(DU8(), 15)); });
+}
+HWY_INLINE U8x64 HighNibbles(const U8x64& line) {
+  return MakeVectors<U8x64>([&](size_t i) POCKETGLM_UNROLLED {
+    const auto shifted = hn::ShiftRight<4>(hn::BitCast(hn::RepartitionToWide<DU8>(), line.v[i]));
+    return hn::And(hn::BitCast(DU8(), shifted), hn::Set(DU8(), 15));
+  });
+}
+
+// Four activations, repeated in every lane.
+HWY_INLINE hn::Vec<DI32> Repeat4(const int8_t* x) {
+  int32_t bits;
+  std::memcpy(&bits, x, sizeof(bits));
+  return hn::Set(DI32(), bits);
+}
+
+#if defined(POCKETGLM_LEVEL_AVX512_VNNI) || defined(POCKETGLM_LEVEL_AVX_VNNI)
+
+// acc[lane] += sum_b w[lane][b] * x[lane][b]. g++ 12 copies and spills the accumulators around the
+// intrinsic (0.29 instead of 0.55 TOPS a core for the tile of matmul_int, facts of the prototype);
+// around an instruction it cannot look into it does not.
+HWY_INLINE hn::Vec<DI32> Dpbusd(hn::Vec<DI32> acc, hn::Vec<DU8> w, hn::Vec<DI32> x) {
+#if defined(POCKETGLM_LEVEL_AVX512_VNNI)
+#if HWY_COMPILER_GCC_ACTUAL
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc.raw) : "v"(w.raw), "v"(x.raw));
+  return acc;
+#else
+  return hn::Vec<DI32>{_mm512_dpbusd_epi32(acc.raw, w.raw, x.raw)};
+#endif
+#else
+#if HWY_COMPILER_GCC_ACTUAL
+  asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.raw) : "x"(w.raw), "x"(x.raw));
+  return acc;
+#else
+  return hn::Vec<DI32>{_mm256_dpbusd_avx_epi32(acc.raw, w.raw, x.raw)};
+#endif
+#endif
+}
+
+struct Int4Chain {
+  I32x16 sum;
+};
+HWY_INLINE Int4Chain Begin(const I32x16& total) { return {total}; }
+HWY_INLINE Int4Chain Step(const Int4Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
+  return {MakeVectors<I32x16>(
+      [&](size_t i) POCKETGLM_UNROLLED { return Dpbusd(chain.sum.v[i], w.v[i], x); })};
+}
+HWY_INLINE I32x16 End(const Int4Chain& chain, const I32x16&) { return chain.sum; }
+
+// int8 weights stored as q + 128: unsigned as they are, so 128 * sum(x) must be taken back.
+inline constexpr int32_t kInt8Offset = 128;
+HWY_INLINE I32x16 StepInt8(const I32x16& total, const U8x64& w, hn::Vec<DI32> x) {
+  return MakeVectors<I32x16>([&](size_t i)
+                                 POCKETGLM_UNROLLED { return Dpbusd(total.v[i], w.v[i], x); });
+}
+
+#elif defined(POCKETGLM_LEVEL_AVX2)
+
+struct Int4Chain {
+  hn::Vec<DI16> v[kVectors];
+};
+HWY_INLINE Int4Chain Begin(const I32x16&) {
+  return MakeVectors<Int4Chain>([](size_t) POCKETGLM_UNROLLED { return hn::Zero(DI16()); });
+}
+HWY_INLINE Int4Chain Step(const Int4Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
+  const hn::Repartition<int8_t, DF> di8;
+  return MakeVectors<Int4Chain>([&](size_t i) POCKETGLM_UNROLLED {
+    // vpmaddubsw
+    return hn::Add(chain.v[i], hn::SatWidenMulPairwiseAdd(DI16(), w.v[i], hn::BitCast(di8, x)));
+  });
+}
+HWY_INLINE I32x16 End(const Int4Chain& chain, const I32x16& total) {
+  return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
+    return hn::Add(total.v[i],
+                   hn::WidenMulPairwiseAdd(DI32(), chain.v[i], hn::Set(DI16(), int16_t{1})));
+  });
+}
+
+// vpmaddubsw would saturate on 8-bit weights, so bytes of even and of odd k are widened to 16 bits
+// where they stand and multiplied with vpmaddwd.
+inline constexpr int32_t kInt8Offset = 0;
+HWY_INLINE hn::Vec<DI16> EvenBytes(hn::Vec<DI16> a) {
+  return hn::ShiftRight<8>(hn::ShiftLeft<8>(a));
+}
+HWY_INLINE hn::Vec<DI16> OddBytes(hn::Vec<DI16> a) { return hn::ShiftRight<8>(a); }
+HWY_INLINE I32x16 StepInt8(const I32x16& total, const U8x64& w, hn::Vec<DI32> x) {
+  const auto x16 = hn::BitCast(DI16(), x);
+  const auto x_even = EvenBytes(x16);
+  const auto x_odd = OddBytes(x16);
+  return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
+    const auto q = hn::BitCast(DI16(), hn::Xor(w.v[i], hn::Set(DU8(), 0x80)));
+    const auto even = hn::WidenMulPairwiseAdd(DI32(), EvenBytes(q), x_even);
+    const auto odd = hn::WidenMulPairwiseAdd(DI32(), OddBytes(q), x_odd);
+    return hn::Add(total.v[i], hn::Add(even, odd));
+  });
+}
+
+#elif defined(POCKETGLM_LEVEL_DOTPROD) || defined(POCKETGLM_LEVEL_I8MM)
+
+HWY_INLINE hn::Vec<DI32> Sdot(hn::Vec<DI32> acc, hn::Vec<DU8> w, hn::Vec<DI32> x) {
+  return hn::Vec<DI32>(vdotq_s32(acc.raw, vreinterpretq_s8_u8(w.raw), vreinterpretq_s8_s32(x.raw)));
+}
+
+struct Int4Chain {
+  I32x16 sum;
+};
+HWY_INLINE Int4Chain Begin(const I32x16& total) { return {total}; }
+HWY_INLINE Int4Chain Step(const Int4Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
+  return {MakeVectors<I32x16>([&](size_t i)
+                                  POCKETGLM_UNROLLED { return Sdot(chain.sum.v[i], w.v[i], x); })};
+}
+HWY_INLINE I32x16 End(const Int4Chain& chain, const I32x16&) { return chain.sum; }
+
+inline constexpr int32_t kInt8Offset = 0;
+HWY_INLINE I32x16 StepInt8(const I32x16& total, const U8x64& w, hn::Vec<DI32> x) {
+  return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
+    return Sdot(total.v[i], hn::Xor(w.v[i], hn::Set(DU8(), 0x80)), x);
+  });
+}
+
+#else  // neon
+
+// Products of bytes 0..7 and 8..15 of a vector, in 16 bits.
+struct Int4Chain {
+  struct {
+    int16x8_t low, high;
+  } v[kVectors];
+};
+HWY_INLINE Int4Chain Begin(const I32x16&) {
+  Int4Chain chain;
+  Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    chain.v[i] = {vdupq_n_s16(0), vdupq_n_s16(0)};
+  });
+  return chain;
+}
+HWY_INLINE Int4Chain Step(const Int4Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
+  Int4Chain next;
+  const int8x16_t xs = vreinterpretq_s8_s32(x.raw);
+  Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    const int8x16_t ws = vreinterpretq_s8_u8(w.v[i].raw);
+    next.v[i].low = vmlal_s8(chain.v[i].low, vget_low_s8(ws), vget_low_s8(xs));
+    next.v[i].high = vmlal_high_s8(chain.v[i].high, ws, xs);
+  });
+  return next;
+}
+// Sums of 4 neighbours: those of one row.
+HWY_INLINE hn::Vec<DI32> SumRows(int16x8_t low, int16x8_t high) {
+  return hn::Vec<DI32>(vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+}
+HWY_INLINE I32x16 End(const Int4Chain& chain, const I32x16& total) {
+  return MakeVectors<I32x16>([&](auto i) POCKETGLM_UNROLLED {
+    return hn::Add(total.v[i], SumRows(chain.v[i].low, chain.v[i].high));
+  });
+}
+
+inline constexpr int32_t kInt8Offset = 0;
+HWY_INLINE I32x16 StepInt8(const I32x16& total, const U8x64& w, hn::Vec<DI32> x) {
+  const int8x16_t xs = vreinterpretq_s8_s32(x.raw);
+  return MakeVectors<I32x16>([&](auto i) POCKETGLM_UNROLLED {
+    const int8x16_t q = vreinterpretq_s8_u8(hn::Xor(w.v[i], hn::Set(DU8(), 0x80)).raw);
+    return hn::Add(total.v[i],
+                   SumRows(vmull_s8(vget_low_s8(q), vget_low_s8(xs)), vmull_high_s8(q, xs)));
+  });
+}
+
+#endif
+
+}  // namespace
+}  // namespace POCKETGLM_LEVEL
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_KERNELS_DOT_INL_H_

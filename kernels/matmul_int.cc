@@ -1,0 +1,371 @@
+#include "kernels/matmul_int.h"
+
+#include <cassert>
+
+#include "hwy/cache_control.h"
+#include "hwy/highway.h"
+#include "kernels/dot-inl.h"
+#include "kernels/lanes16-inl.h"
+#include "kernels/level-inl.h"
+
+namespace pocketglm {
+namespace POCKETGLM_LEVEL {
+namespace {
+
+// What the products of one group start from: the offset of the unsigned weights, taken back.
+template <WeightType kType>
+HWY_INLINE I32x16 InitialTotal(int32_t sum_x) {
+  return SetI32(kType == WeightType::kInt4 ? -8 * sum_x : -kInt8Offset * sum_x);
+}
+
+HWY_INLINE F32x16 LoadScales(const uint8_t* scales) {
+  return Load16(reinterpret_cast<const hwy::float16_t*>(scales));
+}
+
+// y + float(S) * (scale_w * scale_x)
+HWY_INLINE F32x16 AddScaled(const I32x16& total, const F32x16& scale_w, float scale_x,
+                            const F32x16& y) {
+  return MulAdd16(ToF32(total), Mul16(scale_w, Set16(scale_x)), y);
+}
+
+HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t panel,
+                            const F32x16& sum, float* y) {
+  const size_t n = panel * kPanelRows;
+  const size_t count = HWY_MIN(w.rows - n, kPanelRows);
+  StoreN16(bias != nullptr ? Add16(sum, LoadN16(bias + n, count)) : sum, y + n, count);
+}
+
+// ---- Few tokens: bound by memory. The weights stream past once, straight from their packed form.
+
+// Software prefetch is mandatory: without it 21 to 27 of 32 GB/s on Emerald Rapids; hints other
+// than T0 are slower.
+inline constexpr size_t kPrefetchBytes = 1024;
+
+// Packed weights that stay in the L2 cache while several passes use them.
+inline constexpr size_t kStreamBytes = 256 * 1024;
+
+template <size_t kTokens, size_t kPanels>
+using Totals = I32x16[kTokens][kPanels];
+
+// totals[m][p] += the products of 32 consecutive k, `lines` being those of the first panel.
+template <WeightType kType, size_t kTokens, size_t kPanels>
+HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_stride,
+                           const int8_t* const (&x)[kTokens], size_t k,
+                           Totals<kTokens, kPanels>& totals) {
+  if constexpr (kType == WeightType::kInt4) {
+    Int4Chain chains[kTokens][kPanels];
+    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+      Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { chains[m][p] = Begin(totals[m][p]); });
+    });
+    Unroll<4>([&](auto c) POCKETGLM_UNROLLED {
+      Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+        const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
+        hwy::Prefetch(address + kPrefetchBytes);
+        const U8x64 line = LoadLine(address);
+        const U8x64 low = LowNibbles(line);
+        const U8x64 high = HighNibbles(line);
+        Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+          chains[m][p] = Step(chains[m][p], low, Repeat4(x[m] + k + c * 8));
+          chains[m][p] = Step(chains[m][p], high, Repeat4(x[m] + k + c * 8 + 4));
+        });
+      });
+    });
+    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+      Unroll<kPanels>([&](auto p)
+                          POCKETGLM_UNROLLED { totals[m][p] = End(chains[m][p], totals[m][p]); });
+    });
+  } else {
+    Unroll<8>([&](auto c) POCKETGLM_UNROLLED {
+      Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+        const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
+        hwy::Prefetch(address + kPrefetchBytes);
+        const U8x64 line = LoadLine(address);
+        Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+          totals[m][p] = StepInt8(totals[m][p], line, Repeat4(x[m] + k + c * 4));
+        });
+      });
+    });
+  }
+}
+
+// All kTokens tokens of x (from `token` on) against kPanels panels: `first` and those `step` apart.
+template <WeightType kType, size_t kTokens, size_t kPanels>
+HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
+                               MatrixView<float> y, size_t first, size_t step) {
+  const size_t panel_bytes = w.panel_bytes();
+  const size_t panel_stride = step * panel_bytes;
+  const uint8_t* panel = w.data + first * panel_bytes;
+  const size_t groups = CeilDiv(w.cols, w.group);
+  constexpr size_t kLines32 = kType == WeightType::kInt4 ? 4 : 8;  // Lines of 32 k.
+
+  const int8_t* rows[kTokens];
+  for (size_t m = 0; m < kTokens; ++m) rows[m] = x.q.Row(m);
+  F32x16 sums[kTokens][kPanels];
+  Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { sums[m][p] = Zero16(); });
+  });
+  for (size_t g = 0; g < groups; ++g) {
+    Totals<kTokens, kPanels> totals;
+    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+      const I32x16 initial = InitialTotal<kType>(x.sums.data[m * x.sums.stride + g]);
+      Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { totals[m][p] = initial; });
+    });
+    const uint8_t* lines = panel + GroupOffset(kType, w.group, g);
+    for (size_t k = 0; k < w.group; k += 32, lines += kLines32 * kLineBytes) {
+      Multiply32<kType, kTokens, kPanels>(lines, panel_stride, rows, g * w.group + k, totals);
+    }
+    const uint8_t* scales = panel + ScaleOffset(kType, w.group, g);
+    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+      const F32x16 scale_w = LoadScales(scales + p * panel_stride);
+      Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+        const float scale_x = x.scales.data[m * x.scales.stride + g];
+        sums[m][p] = AddScaled(totals[m][p], scale_w, scale_x, sums[m][p]);
+      });
+    });
+  }
+  Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+      StoreOutput(w, bias, first + p * step, sums[m][p], y.Row(m));
+    });
+  });
+}
+
+// kPanels panels at a time, from as many distant parts of the range: memory serves several long
+// streams better than one, and the accumulators of several panels hide latency.
+template <WeightType kType, size_t kTokens, size_t kPanels>
+void StreamRange(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
+                 MatrixView<float> y, Range panels) {
+  const size_t step = panels.size() / kPanels;
+  for (size_t i = 0; i < step; ++i) {
+    StreamPanels<kType, kTokens, kPanels>(w, x, bias, y, panels.begin + i, step);
+  }
+  for (size_t p = panels.begin + step * kPanels; p < panels.end; ++p) {
+    StreamPanels<kType, kTokens, 1>(w, x, bias, y, p, 1);
+  }
+}
+
+// More tokens than this are taken in several passes over a panel, which by then is in cache.
+inline constexpr size_t kStreamTokens = 4;
+
+// Panels at a time: as many as leave the accumulators in registers.
+constexpr size_t StreamPanelCount(size_t tokens) {
+  return kVectors == 1 ? (tokens <= 2 ? 4 : 2) : (tokens == 1 ? 2 : 1);
+}
+
+template <WeightType kType, size_t kTokens>
+void StreamTokens(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
+                  MatrixView<float> y, Range panels) {
+  StreamRange<kType, kTokens, StreamPanelCount(kTokens)>(w, x, bias, y, panels);
+}
+
+template <WeightType kType>
+void Stream(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias, MatrixView<float> y,
+            Range panels) {
+  switch (x.q.rows) {
+    case 1:
+      return StreamTokens<kType, 1>(w, x, bias, y, panels);
+    case 2:
+      return StreamTokens<kType, 2>(w, x, bias, y, panels);
+    case 3:
+      return StreamTokens<kType, 3>(w, x, bias, y, panels);
+    case kStreamTokens:
+      return StreamTokens<kType, kStreamTokens>(w, x, bias, y, panels);
+  }
+  // Some panels at a time, so that the later passes find them in the L2 cache.
+  const size_t step = HWY_MAX(size_t{1}, kStreamBytes / w.panel_bytes());
+  for (size_t p = panels.begin; p < panels.end; p += step) {
+    const Range some = {p, HWY_MIN(p + step, panels.end)};
+    for (size_t m = 0; m < x.q.rows; m += kStreamTokens) {
+      const size_t count = HWY_MIN(x.q.rows - m, kStreamTokens);
+      Stream<kType>(w, x.Rows(m, count), bias, {y.Row(m), count, y.cols, y.stride}, some);
+    }
+  }
+}
+
+// ---- Many tokens: bound by arithmetic. Weights are unpacked once for a block of tokens.
+
+// The register tile is kTileTokens x kTilePanels, 24 of 32 registers (512 bits) or 12 of 16 (256
+// bits, where int4 chains of AVX2 need their own). Its k runs over kBlockK values at a time, so
+// that the unpacked weights stay in the L1 cache while all tokens of the block pass.
+#if defined(POCKETGLM_LEVEL_AVX512_VNNI)
+inline constexpr size_t kTileTokens = 6;
+inline constexpr size_t kTilePanels = 4;
+#elif defined(POCKETGLM_LEVEL_AVX_VNNI)
+inline constexpr size_t kTileTokens = 6;
+inline constexpr size_t kTilePanels = 1;
+#else
+inline constexpr size_t kTileTokens = 4;
+inline constexpr size_t kTilePanels = 1;
+#endif
+inline constexpr size_t kBlockK = 256;
+inline constexpr size_t kBlockTokens = 96;  // A multiple of kTileTokens.
+static_assert(kBlockTokens % kTileTokens == 0);
+inline constexpr size_t kFewTokens = 8;
+
+// Unpacked weights: [k / 4][panel][row][4], unsigned.
+template <size_t kPanels>
+struct UnpackedBlock {
+  HWY_ALIGN uint8_t lines[kBlockK / 4][kPanels][kLineBytes];
+};
+
+// Outputs of a block of tokens, not yet complete.
+template <size_t kPanels>
+struct OutputBlock {
+  HWY_ALIGN float y[kBlockTokens][kPanels][kPanelRows];
+};
+
+// Unpacks groups [begin, end) of the kPanels panels at `panel`.
+template <WeightType kType, size_t kPanels>
+void Unpack(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t end,
+            UnpackedBlock<kPanels>& block) {
+  const size_t panel_bytes = w.panel_bytes();
+  const size_t group_lines = GroupBytes(kType, w.group) / kLineBytes;
+  size_t to = 0;
+  for (size_t g = begin; g < end; ++g) {
+    const uint8_t* lines = panel + GroupOffset(kType, w.group, g);
+    for (size_t c = 0; c < group_lines; ++c, lines += kLineBytes) {
+      Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+        const uint8_t* address = lines + p * panel_bytes;
+        hwy::Prefetch(address + kPrefetchBytes);
+        const U8x64 line = LoadLine(address);
+        if constexpr (kType == WeightType::kInt4) {
+          StoreLine(LowNibbles(line), block.lines[to][p]);
+          StoreLine(HighNibbles(line), block.lines[to + 1][p]);
+        } else {
+          StoreLine(line, block.lines[to][p]);
+        }
+      });
+      to += kType == WeightType::kInt4 ? 2 : 1;
+    }
+  }
+}
+
+// y[m][p] += the products of one group, for a tile of kTokens tokens from `token` on.
+template <WeightType kType, size_t kTokens, size_t kPanels>
+HWY_INLINE void MultiplyGroup(const QuantizedMatrix& x, size_t token, size_t g,
+                              const uint8_t* HWY_RESTRICT lines, const uint8_t* scales,
+                              size_t panel_bytes, float* HWY_RESTRICT y) {
+  const int8_t* q = x.q.data + token * x.q.stride + g * x.group;
+  const size_t stride = x.q.stride;
+  Totals<kTokens, kPanels> totals;
+  Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+    const I32x16 initial = InitialTotal<kType>(x.sums.data[(token + m) * x.sums.stride + g]);
+    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { totals[m][p] = initial; });
+  });
+  const auto step = [&](auto& accumulators, auto advance) POCKETGLM_UNROLLED {
+    U8x64 w[kPanels];
+    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { w[p] = LoadLine(lines + p * kLineBytes); });
+    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+      const auto x4 = Repeat4(q + m * stride);
+      Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+        accumulators[m][p] = advance(accumulators[m][p], w[p], x4);
+      });
+    });
+    lines += kPanels * kLineBytes;
+    q += 4;
+  };
+  for (size_t k = 0; k < x.group; k += 4 * kChainSteps) {
+    if constexpr (kType == WeightType::kInt4) {
+      Int4Chain chains[kTokens][kPanels];
+      Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+        Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { chains[m][p] = Begin(totals[m][p]); });
+      });
+      Unroll<kChainSteps>([&](auto) POCKETGLM_UNROLLED {
+        step(chains, [](const Int4Chain& a, const U8x64& b, auto c)
+                         POCKETGLM_UNROLLED { return Step(a, b, c); });
+      });
+      Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+        Unroll<kPanels>([&](auto p)
+                            POCKETGLM_UNROLLED { totals[m][p] = End(chains[m][p], totals[m][p]); });
+      });
+    } else {
+      for (size_t i = 0; i < kChainSteps; ++i) {
+        step(totals, [](const I32x16& a, const U8x64& b, auto c)
+                         POCKETGLM_UNROLLED { return StepInt8(a, b, c); });
+      }
+    }
+  }
+  Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+    const F32x16 scale_w = LoadScales(scales + p * panel_bytes);
+    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+      float* out = y + (m * kPanels + p) * kPanelRows;
+      const float scale_x = x.scales.data[(token + m) * x.scales.stride + g];
+      Store16(AddScaled(totals[m][p], scale_w, scale_x, Load16(out)), out);
+    });
+  });
+}
+
+// Groups [begin, end), unpacked in `block`, for a tile of kTokens tokens.
+template <WeightType kType, size_t kTokens, size_t kPanels>
+HWY_NOINLINE void MultiplyBlock(const PackedMatrix& w, const QuantizedMatrix& x, size_t token,
+                                size_t begin, size_t end, const uint8_t* panel,
+                                const UnpackedBlock<kPanels>& block, float* y) {
+  for (size_t g = begin; g < end; ++g) {
+    const uint8_t* lines = block.lines[(g - begin) * w.group / 4][0];
+    MultiplyGroup<kType, kTokens, kPanels>(
+        x, token, g, lines, panel + ScaleOffset(kType, w.group, g), w.panel_bytes(), y);
+  }
+}
+
+// Tokens [from, to), at most kBlockTokens, against kPanels neighbouring panels.
+template <WeightType kType, size_t kPanels>
+HWY_NOINLINE void MultiplyTokens(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
+                                 MatrixView<float> y, size_t first, size_t from, size_t to) {
+  UnpackedBlock<kPanels> block;
+  OutputBlock<kPanels> output;
+  std::memset(&output, 0, (to - from) * sizeof(output.y[0]));
+  const uint8_t* panel = w.data + first * w.panel_bytes();
+  const size_t groups = CeilDiv(w.cols, w.group);
+  const size_t block_groups = kBlockK / w.group;
+  for (size_t begin = 0; begin < groups; begin += block_groups) {
+    const size_t end = HWY_MIN(begin + block_groups, groups);
+    Unpack<kType, kPanels>(w, panel, begin, end, block);
+    size_t m = from;
+    for (; m + kTileTokens <= to; m += kTileTokens) {
+      MultiplyBlock<kType, kTileTokens, kPanels>(w, x, m, begin, end, panel, block,
+                                                 output.y[m - from][0]);
+    }
+    for (; m < to; ++m) {
+      MultiplyBlock<kType, 1, kPanels>(w, x, m, begin, end, panel, block, output.y[m - from][0]);
+    }
+  }
+  for (size_t m = from; m < to; ++m) {
+    for (size_t p = 0; p < kPanels; ++p) {
+      StoreOutput(w, bias, first + p, Load16(output.y[m - from][p]), y.Row(m));
+    }
+  }
+}
+
+template <WeightType kType, size_t kPanels>
+void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
+                    MatrixView<float> y, size_t first) {
+  for (size_t m = 0; m < x.q.rows; m += kBlockTokens) {
+    MultiplyTokens<kType, kPanels>(w, x, bias, y, first, m, HWY_MIN(m + kBlockTokens, x.q.rows));
+  }
+}
+
+template <WeightType kType>
+void Multiply(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
+              MatrixView<float> y, Range panels) {
+  if (x.q.rows <= kFewTokens) return Stream<kType>(w, x, bias, y, panels);
+  size_t p = panels.begin;
+  for (; p + kTilePanels <= panels.end; p += kTilePanels) {
+    MultiplyPanels<kType, kTilePanels>(w, x, bias, y, p);
+  }
+  for (; p < panels.end; ++p) MultiplyPanels<kType, 1>(w, x, bias, y, p);
+}
+
+}  // namespace
+
+void MatMulInt(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
+               MatrixView<float> y, Range panels) noexcept {
+  assert(IsInteger(w.type) && x.group == w.group && IsGroupSize(w.group));
+  if (w.type == WeightType::kInt4) {
+    Multiply<WeightType::kInt4>(w, x, bias, y, panels);
+  } else {
+    Multiply<WeightType::kInt8>(w, x, bias, y, panels);
+  }
+}
+
+}  // namespace POCKETGLM_LEVEL
+}  // namespace pocketglm
