@@ -8,12 +8,15 @@
 #include <span>
 #include <utility>
 
+#include "kernels/embedding.h"
+#include "kernels/float16.h"
 #include "kernels/panels.h"
 #include "runtime/chat_format.h"
 #include "runtime/hf_checkpoint.h"
 #include "runtime/json.h"
 #include "runtime/model_config.h"
 #include "runtime/model_writer.h"
+#include "runtime/quantize_weights.h"
 #include "runtime/tokenizer.h"
 #include "runtime/tokenizer_json.h"
 
@@ -92,7 +95,7 @@ bool IsWeight(const TensorSpec& spec) {
 
 Status CheckTensors(const HfCheckpoint& checkpoint, const ModelConfig& config) {
   std::vector<ExpectedTensor> expected;
-  for (const TensorSpec& spec : ModelTensors(config, Quantization::kF32, 0)) {
+  for (const TensorSpec& spec : ModelTensors(config, Quantization(), 0)) {
     if (!IsWeight(spec)) continue;
     for (Part& part : PartsOf(spec, config)) {
       expected.push_back({.name = std::move(part.name), .shape = std::move(part.shape)});
@@ -123,7 +126,7 @@ class MatrixReader {
   MatrixReader(const HfCheckpoint& checkpoint, const ModelConfig& config, const TensorSpec& spec,
                WeightType stored_as)
       : interleaved_rows_(spec.name.ends_with("gate_up") ? config.intermediate_size : 0),
-        limit_(stored_as == WeightType::kBf16 ? kBf16Limit : std::numeric_limits<float>::max()) {
+        limit_(LimitOf(stored_as)) {
     for (const Part& part : PartsOf(spec, config)) parts_.push_back(&checkpoint.Get(part.name));
   }
 
@@ -150,8 +153,13 @@ class MatrixReader {
   }
 
  private:
-  // The largest f32 that does not round to infinity in bf16.
-  static constexpr float kBf16Limit = 0x1.fefffep127f;
+  // The largest weight that each type can hold.
+  static constexpr float LimitOf(WeightType type) {
+    if (IsInteger(type)) return kMaxQuantizable;
+    // The largest f32 that does not round to infinity in bf16.
+    if (type == WeightType::kBf16) return 0x1.fefffep127f;
+    return std::numeric_limits<float>::max();
+  }
 
   RowSource Locate(size_t row) const {
     if (interleaved_rows_ > 0) {
@@ -221,15 +229,18 @@ class Conversion {
     return {};
   }
 
+  std::vector<TensorError> TakeErrors() { return std::move(errors_); }
+
  private:
   Status WritePacked(const TensorSpec& spec) {
-    const WeightType type = MatrixType(options_.quantization);
-    const MatrixReader reader(checkpoint_, config_, spec, type);
-    const size_t panel_bytes = PanelBytes(type, spec.cols);
+    const Quantization& quantization = options_.quantization;
+    const MatrixReader reader(checkpoint_, config_, spec, quantization.matrix);
+    const size_t panel_bytes = PanelBytes(quantization.matrix, spec.cols, quantization.group);
     const size_t panels = PanelCount(spec.rows);
     const size_t block_panels = std::clamp(kBlockBytes / panel_bytes, size_t{1}, panels);
     std::vector<float> rows(kPanelRows * spec.cols);
     std::vector<uint8_t> block(block_panels * panel_bytes);
+    RoundingError error;
     for (size_t begin = 0; begin < panels; begin += block_panels) {
       const size_t end = std::min(begin + block_panels, panels);
       for (size_t panel = begin; panel < end; ++panel) {
@@ -239,29 +250,32 @@ class Conversion {
           POCKETGLM_RETURN_IF_ERROR(
               reader.ReadRow(first + r, std::span(rows).subspan(r * spec.cols, spec.cols)));
         }
-        PackPanel(type, {rows.data(), count, spec.cols, spec.cols},
-                  block.data() + (panel - begin) * panel_bytes);
+        StorePanel({rows.data(), count, spec.cols, spec.cols},
+                   block.data() + (panel - begin) * panel_bytes, &error);
       }
       POCKETGLM_RETURN_IF_ERROR(Append(spec, std::span(block).first((end - begin) * panel_bytes)));
     }
+    NoteError(spec, quantization.matrix, error);
     return {};
   }
 
   Status WriteEmbedding(const TensorSpec& spec) {
-    const WeightType type = MatrixType(options_.quantization);
+    const WeightType type = options_.quantization.embedding();
     const MatrixReader reader(checkpoint_, config_, spec, type);
-    const size_t row_bytes = spec.cols * DtypeBytes(spec.dtype);
+    const size_t row_bytes = EmbeddingRowBytes(type, spec.cols, options_.quantization.group);
     const size_t block_rows = std::clamp(kBlockBytes / row_bytes, size_t{1}, spec.rows);
     std::vector<float> row(spec.cols);
     std::vector<uint8_t> block(block_rows * row_bytes);
+    RoundingError error;
     for (size_t begin = 0; begin < spec.rows; begin += block_rows) {
       const size_t end = std::min(begin + block_rows, spec.rows);
       for (size_t r = begin; r < end; ++r) {
         POCKETGLM_RETURN_IF_ERROR(reader.ReadRow(r, row));
-        StoreRow(row, spec.dtype, block.data() + (r - begin) * row_bytes);
+        StoreEmbeddingRow(row, type, block.data() + (r - begin) * row_bytes, &error);
       }
       POCKETGLM_RETURN_IF_ERROR(Append(spec, std::span(block).first((end - begin) * row_bytes)));
     }
+    NoteError(spec, type, error);
     return {};
   }
 
@@ -272,22 +286,56 @@ class Conversion {
     return Append(spec, {reinterpret_cast<const uint8_t*>(values.data()), spec.bytes});
   }
 
-  static void StoreRow(std::span<const float> row, Dtype dtype, uint8_t* out) {
-    if (dtype == Dtype::kF32) {
+  // Packs up to 16 rows into one panel.
+  void StorePanel(MatrixView<const float> rows, uint8_t* out, RoundingError* error) {
+    const auto& [type, group] = options_.quantization;
+    if (!IsInteger(type)) return PackPanel(type, rows, out);
+    const size_t groups = CeilDiv(rows.cols, group);
+    q_.resize(kPanelRows * rows.cols);
+    scales_.resize(kPanelRows * groups);
+    for (size_t r = 0; r < rows.rows; ++r) {
+      QuantizeWeights(type, group, options_.scale_rule, {rows.Row(r), rows.cols},
+                      std::span(q_).subspan(r * rows.cols, rows.cols),
+                      std::span(scales_).subspan(r * groups, groups), error);
+    }
+    PackQuantizedPanel(type, group, {q_.data(), rows.rows, rows.cols, rows.cols},
+                       {scales_.data(), rows.rows, groups, groups}, out);
+  }
+
+  void StoreEmbeddingRow(std::span<const float> row, WeightType type, uint8_t* out,
+                         RoundingError* error) {
+    if (type == WeightType::kF32) {
       std::memcpy(out, row.data(), row.size_bytes());
       return;
     }
-    assert(dtype == Dtype::kBf16);
-    for (size_t i = 0; i < row.size(); ++i) {
-      const uint16_t bits = Bf16FromF32(row[i]);
-      std::memcpy(out + i * sizeof(bits), &bits, sizeof(bits));
+    if (type == WeightType::kBf16) {
+      for (size_t i = 0; i < row.size(); ++i) {
+        const uint16_t bits = Bf16FromF32(row[i]);
+        std::memcpy(out + i * sizeof(bits), &bits, sizeof(bits));
+      }
+      return;
     }
+    const size_t group = options_.quantization.group;
+    q_.resize(row.size());
+    scales_.resize(CeilDiv(row.size(), group));
+    QuantizeWeights(type, group, ScaleRule::kLeastSquares, row, q_, scales_, error);
+    std::memset(out, 0, EmbeddingRowBytes(type, row.size(), group));
+    std::memcpy(out, q_.data(), q_.size());
+    std::memcpy(out + EmbeddingScaleOffset(row.size()), scales_.data(),
+                scales_.size() * sizeof(scales_[0]));
+  }
+
+  void NoteError(const TensorSpec& spec, WeightType type, const RoundingError& error) {
+    if (IsInteger(type)) errors_.push_back({spec.name, error.Relative()});
   }
 
   const HfCheckpoint& checkpoint_;
   const ModelConfig& config_;
   const ConvertOptions& options_;
   ModelWriter* writer_;
+  std::vector<int8_t> q_;  // Of the rows being packed.
+  std::vector<uint16_t> scales_;
+  std::vector<TensorError> errors_;
   uint64_t bytes_done_ = 0;
   uint64_t bytes_total_ = 0;
 };
@@ -345,7 +393,8 @@ StatusOr<ConvertResult> ConvertCheckpoint(const std::string& directory, const st
                               checkpoint.PathOf("generation_config.json"), config.vocab_size));
   }
   POCKETGLM_RETURN_IF_ERROR(CheckTensors(checkpoint, config));
-  ConvertResult result{.warnings = config.warnings};
+  ConvertResult result;
+  result.warnings = config.warnings;
   POCKETGLM_ASSIGN_OR_RETURN(const TextSide text,
                              ReadTextSide(checkpoint, config, generation, &result.warnings));
 
@@ -365,6 +414,7 @@ StatusOr<ConvertResult> ConvertCheckpoint(const std::string& directory, const st
     }
     if (spec.kind != TensorKind::kPad) ++result.tensors;
   }
+  result.errors = conversion.TakeErrors();
   result.file_bytes = writer.file_bytes();
   POCKETGLM_RETURN_IF_ERROR(writer.Finish());
   return result;

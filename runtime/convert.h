@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/model_layout.h"
+#include "runtime/quantize_weights.h"
 #include "runtime/status.h"
 
 namespace pocketglm {
@@ -21,13 +22,21 @@ struct ConvertProgress {
 };
 
 struct ConvertOptions {
-  Quantization quantization = Quantization::kBf16;
+  Quantization quantization = {WeightType::kInt4, kDefaultGroup};
+  ScaleRule scale_rule = ScaleRule::kLeastSquares;
   // Called after every few megabytes. Returning false ends the conversion with an error.
   std::function<bool(const ConvertProgress&)> progress;
 };
 
+// What rounding to int8 or int4 did to one tensor.
+struct TensorError {
+  std::string tensor;
+  double relative = 0;  // Root mean square error over root mean square weight.
+};
+
 struct ConvertResult {
-  size_t tensors = 0;  // Written, pads not counted.
+  size_t tensors = 0;               // Written, pads not counted.
+  std::vector<TensorError> errors;  // Of the int8 and int4 tensors, in file order.
   uint64_t file_bytes = 0;
   std::vector<std::string> warnings;  // One sentence each.
 };

@@ -26,6 +26,10 @@ void Decoder::Layer(const Worker& worker, size_t index) {
   worker.Barrier();
   Attend(worker, index);  // q, cache -> attention [T, Q]
   worker.Barrier();
+  if (IsQuantized()) {
+    QuantizeAttention(worker);
+    worker.Barrier();
+  }
   MatMul(worker, w.attention_out, nullptr, s.attention, s.delta);  // -> [T, H]
   worker.Barrier();
   AddAndNorm(worker, w.post_attention_norm, w.mlp_norm);  // x, delta -> x, normed [T, H]
@@ -70,9 +74,18 @@ void Decoder::Embed(const Worker& worker) {
     } else {
       kernels_.embedding_row(weights_.embedding, static_cast<size_t>(item.token), x);
     }
-    kernels_.rms_norm(x, weights_.layers[0].input_norm, config_.hidden_size, norm_eps_,
-                      scratch_.normed.Row(i));
+    NormRow(i, weights_.layers[0].input_norm);
     rope_.Row(item.position, scratch_.cos.Row(i), scratch_.sin.Row(i));
+  }
+}
+
+void Decoder::NormRow(size_t i, const float* weight) {
+  const float* x = scratch_.residual.Row(i);
+  const Activations& normed = scratch_.normed;
+  if (IsQuantized()) {
+    kernels_.rms_norm_quantize(x, weight, config_.hidden_size, norm_eps_, normed.quantized.Row(i));
+  } else {
+    kernels_.rms_norm(x, weight, config_.hidden_size, norm_eps_, normed.f32.Row(i));
   }
 }
 
@@ -82,19 +95,31 @@ void Decoder::AddAndNorm(const Worker& worker, const float* post_norm, const flo
   for (size_t i = share.begin; i < share.end; ++i) {
     const float* delta = scratch_.delta.Row(i);
     float* x = scratch_.residual.Row(i);
-    float* normed = scratch_.normed.Row(i);
-    if (post_norm == nullptr) {
-      kernels_.add_rms_norm(delta, next_norm, config_.hidden_size, norm_eps_, x, normed);
-    } else {
+    if (post_norm != nullptr) {
       kernels_.rms_norm_add(delta, post_norm, config_.hidden_size, norm_eps_, x);
-      kernels_.rms_norm(x, next_norm, config_.hidden_size, norm_eps_, normed);
+      NormRow(i, next_norm);
+    } else if (IsQuantized()) {
+      kernels_.add_rms_norm_quantize(delta, next_norm, config_.hidden_size, norm_eps_, x,
+                                     scratch_.normed.quantized.Row(i));
+    } else {
+      kernels_.add_rms_norm(delta, next_norm, config_.hidden_size, norm_eps_, x,
+                            scratch_.normed.f32.Row(i));
     }
   }
 }
 
+void Decoder::Multiply(const PackedMatrix& w, const float* bias, const Activations& x, size_t first,
+                       size_t count, Range panels, MatrixView<float> y) {
+  if (IsQuantized()) {
+    kernels_.matmul_int(w, x.quantized.Rows(first, count), bias, y, panels);
+  } else {
+    kernels_.matmul_float(w, {x.f32.Row(first), count, x.f32.cols, x.f32.stride}, bias, y, panels);
+  }
+}
+
 void Decoder::MatMul(const Worker& worker, const PackedMatrix& w, const float* bias,
-                     MatrixView<const float> x, MatrixView<float> y) {
-  kernels_.matmul_float(w, Rows(x), bias, Rows(y), worker.Share(w.panels()));
+                     const Activations& x, MatrixView<float> y) {
+  Multiply(w, bias, x, 0, BatchSize(), worker.Share(w.panels()), y);
 }
 
 MatrixView<float> Decoder::Queries(size_t i, size_t kv_head) const {
@@ -124,7 +149,7 @@ AttentionState Decoder::State(size_t i, size_t kv_head) const {
   const size_t head_dim = config_.head_dim;
   return {scratch_.score_max.Row(i) + head,
           scratch_.score_sum.Row(i) + head,
-          {scratch_.attention.Row(i) + head * head_dim, GroupSize(), head_dim, head_dim}};
+          {scratch_.attention.f32.Row(i) + head * head_dim, GroupSize(), head_dim, head_dim}};
 }
 
 AttentionState Decoder::Partial(size_t slot) const {
@@ -190,18 +215,36 @@ void Decoder::Attend(const Worker& worker, size_t layer) {
   }
 }
 
-// activated = swiglu(gate_up * normed). Shares are pairs of a gate panel and its up panel, so each
-// worker activates what it has just multiplied.
+void Decoder::QuantizeAttention(const Worker& worker) {
+  const Activations& attention = scratch_.attention;
+  const Range share = worker.Share(BatchSize());
+  for (size_t i = share.begin; i < share.end; ++i) {
+    kernels_.quantize(attention.f32.Row(i), config_.q_rows(), attention.quantized.Row(i));
+  }
+}
+
+// activated = swiglu(gate_up * normed). A share is made of pairs of a gate panel and its up panel,
+// and of whole groups where the result is quantised, so each worker activates what it has just
+// multiplied.
 void Decoder::GateUp(const Worker& worker, const PackedMatrix& gate_up) {
-  const Range share = worker.Share(gate_up.panels() / 2);
-  if (share.size() == 0) return;
-  kernels_.matmul_float(gate_up, Rows<const float>(scratch_.normed), nullptr,
-                        Rows(scratch_.gate_up), {2 * share.begin, 2 * share.end});
-  const size_t begin = share.begin * kPanelRows;
-  const size_t end = std::min(share.end * kPanelRows, config_.intermediate_size);
+  const size_t pairs = gate_up.panels() / 2;
+  const size_t unit = IsQuantized() ? gate_up.group / kPanelRows : 1;
+  const Range share = worker.Share(CeilDiv(pairs, unit));
+  const Range own = {share.begin * unit, std::min(share.end * unit, pairs)};
+  if (own.size() == 0) return;
+  Multiply(gate_up, nullptr, scratch_.normed, 0, BatchSize(), {2 * own.begin, 2 * own.end},
+           scratch_.gate_up);
+
+  const size_t begin = own.begin * kPanelRows;
+  const size_t end = std::min(own.end * kPanelRows, config_.intermediate_size);
   for (size_t i = 0; i < BatchSize(); ++i) {
-    kernels_.swiglu(scratch_.gate_up.Row(i) + 2 * begin, end - begin,
-                    scratch_.activated.Row(i) + begin);
+    const float* products = scratch_.gate_up.Row(i) + 2 * begin;
+    if (IsQuantized()) {
+      kernels_.swiglu_quantize(products, end - begin,
+                               scratch_.activated.quantized.Row(i).From(begin));
+    } else {
+      kernels_.swiglu(products, end - begin, scratch_.activated.f32.Row(i) + begin);
+    }
   }
 }
 
@@ -212,10 +255,8 @@ void Decoder::Logits(const Worker& worker, MatrixView<float> logits) {
     // A run of neighbours in the batch is a matrix as it stands.
     size_t end = row + 1;
     while (end < logit_rows_.size() && logit_rows_[end] == logit_rows_[end - 1] + 1) ++end;
-    const MatrixView<float>& normed = scratch_.normed;
-    kernels_.matmul_float(
-        head, {normed.Row(logit_rows_[row]), end - row, normed.cols, normed.stride}, nullptr,
-        {logits.Row(row), end - row, logits.cols, logits.stride}, worker.Share(head.panels()));
+    Multiply(head, nullptr, scratch_.normed, logit_rows_[row], end - row,
+             worker.Share(head.panels()), {logits.Row(row), end - row, logits.cols, logits.stride});
     row = end;
   }
 }
@@ -239,6 +280,7 @@ Decoder::Decoder(const ModelConfig& config, const Weights& weights, const Kernel
 StatusOr<Decoder> Decoder::Create(const ModelConfig& config, const Weights& weights,
                                   const Kernels& kernels, ThreadPool& pool,
                                   const ScratchPlan& plan) {
+  assert(plan.group == weights.lm_head.group);
   POCKETGLM_ASSIGN_OR_RETURN(Scratch scratch, Scratch::Create(config, plan));
   return Decoder(config, weights, kernels, pool, std::move(scratch), plan.max_context);
 }

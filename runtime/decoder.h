@@ -51,20 +51,23 @@ class Decoder {
   void Embed(const Worker& worker);
   void Layer(const Worker& worker, size_t index);
   void AddAndNorm(const Worker& worker, const float* post_norm, const float* next_norm);
-  void MatMul(const Worker& worker, const PackedMatrix& w, const float* bias,
-              MatrixView<const float> x, MatrixView<float> y);
+  void MatMul(const Worker& worker, const PackedMatrix& w, const float* bias, const Activations& x,
+              MatrixView<float> y);
   void RotateAndCache(const Worker& worker, size_t layer);
   void Attend(const Worker& worker, size_t layer);
+  void QuantizeAttention(const Worker& worker);
   void GateUp(const Worker& worker, const PackedMatrix& gate_up);
   void Logits(const Worker& worker, MatrixView<float> logits);
 
   size_t BatchSize() const { return batch_.size(); }
   size_t GroupSize() const { return config_.num_heads / config_.num_kv_heads; }
-  // The first rows of a scratch matrix: those of the current batch.
-  template <class T>
-  MatrixView<T> Rows(MatrixView<T> m) const {
-    return {m.data, BatchSize(), m.cols, m.stride};
-  }
+  // Whether weights are integers and take quantised activations. All matrices of a model are alike.
+  bool IsQuantized() const { return IsInteger(weights_.lm_head.type); }
+  // normed[i] = norm(x), quantised if need be.
+  void NormRow(size_t i, const float* weight);
+  // y = x * w + bias for `count` tokens from number `first` on, for a range of panels.
+  void Multiply(const PackedMatrix& w, const float* bias, const Activations& x, size_t first,
+                size_t count, Range panels, MatrixView<float> y);
   // The query heads of batch item `i` that share `kv_head`, one per row: [group, head_dim].
   MatrixView<float> Queries(size_t i, size_t kv_head) const;
   AttentionState State(size_t i, size_t kv_head) const;

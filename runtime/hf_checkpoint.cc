@@ -10,7 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "kernels/panels.h"
+#include "kernels/float16.h"
 #include "runtime/json.h"
 
 namespace pocketglm {
@@ -45,19 +45,6 @@ bool CarriesNoTextWeights(std::string_view name) {
 
 bool IsFloat(Dtype dtype) {
   return dtype == Dtype::kF32 || dtype == Dtype::kF16 || dtype == Dtype::kBf16;
-}
-
-// IEEE half precision to single. Exact.
-float F32FromF16(uint16_t bits) {
-  const uint32_t sign = uint32_t{bits & 0x8000u} << 16;
-  const uint32_t exponent = (bits >> 10) & 0x1Fu;
-  const uint32_t mantissa = bits & 0x3FFu;
-  if (exponent == 0) {  // Zero or subnormal: mantissa * 2^-24, exact in f32.
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | sign);
-  }
-  const uint32_t f32_exponent = exponent == 0x1Fu ? 0xFFu : exponent + (127 - 15);
-  return std::bit_cast<float>(sign | (f32_exponent << 23) | (mantissa << 13));
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ class KvCache {
  private:
   friend class Decoder;
 
-  AlignedBuffer buffer_;  // [layers][kv heads][K, then V]
+  AlignedBuffer buffer_;  // [layers][kv heads][K, V, and for int8 the scales of K and of V]
   KvType type_ = KvType::kF32;
   size_t capacity_ = 0;
   size_t num_kv_heads_ = 0;

@@ -21,7 +21,7 @@ namespace pocketglm {
 struct ModelMetadata {
   std::string config;             // Text of the Hugging Face config.json.
   std::string generation_config;  // Text of generation_config.json; empty if there was none.
-  Quantization quantization = Quantization::kF32;
+  Quantization quantization;
   std::string chat_format;        // As in runtime/chat_format.h, or "none".
   std::vector<int32_t> stop_ids;  // As in eos_token_id.
 };

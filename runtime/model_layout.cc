@@ -1,43 +1,42 @@
 #include "runtime/model_layout.h"
 
+#include <iterator>
 #include <utility>
 
+#include "kernels/embedding.h"
 #include "runtime/json.h"
 
 namespace pocketglm {
 namespace {
 
-struct QuantizationInfo {
+struct TypeName {
   const char* name;
-  Quantization quantization;
-  WeightType matrix_type;
+  WeightType type;
 };
 
-constexpr QuantizationInfo kQuantizations[] = {
-    {"f32", Quantization::kF32, WeightType::kF32},
-    {"bf16", Quantization::kBf16, WeightType::kBf16},
+constexpr TypeName kTypes[] = {
+    {"f32", WeightType::kF32},
+    {"bf16", WeightType::kBf16},
+    {"int8", WeightType::kInt8},
+    {"int4", WeightType::kInt4},
 };
-
-const QuantizationInfo& InfoOf(Quantization quantization) {
-  return kQuantizations[static_cast<size_t>(quantization)];
-}
-static_assert(kQuantizations[static_cast<size_t>(Quantization::kF32)].quantization ==
-              Quantization::kF32);
-static_assert(kQuantizations[static_cast<size_t>(Quantization::kBf16)].quantization ==
-              Quantization::kBf16);
 
 // Collects specs and follows each with the pad its length asks for.
 class SpecList {
  public:
-  explicit SpecList(WeightType matrix_type) : matrix_type_(matrix_type) {}
+  explicit SpecList(const Quantization& quantization) : quantization_(quantization) {}
 
   void AddEmbedding(std::string name, size_t rows, size_t cols) {
-    const Dtype dtype = matrix_type_ == WeightType::kF32 ? Dtype::kF32 : Dtype::kBf16;
+    const WeightType type = quantization_.embedding();
+    const size_t bytes = rows * EmbeddingRowBytes(type, cols, quantization_.group);
+    const bool plain = !IsInteger(type);
     Add({.name = std::move(name),
          .kind = TensorKind::kEmbedding,
-         .dtype = dtype,
-         .shape = {rows, cols},
-         .bytes = rows * cols * DtypeBytes(dtype),
+         .dtype = type == WeightType::kF32 ? Dtype::kF32
+                  : plain                  ? Dtype::kBf16
+                                           : Dtype::kU8,
+         .shape = plain ? std::vector<uint64_t>{rows, cols} : std::vector<uint64_t>{bytes},
+         .bytes = bytes,
          .rows = rows,
          .cols = cols});
   }
@@ -53,7 +52,7 @@ class SpecList {
   }
 
   void AddPacked(std::string name, size_t rows, size_t cols) {
-    const size_t bytes = PackedBytes(matrix_type_, rows, cols);
+    const size_t bytes = PackedBytes(quantization_.matrix, rows, cols, quantization_.group);
     Add({.name = std::move(name),
          .kind = TensorKind::kPacked,
          .dtype = Dtype::kU8,
@@ -88,44 +87,70 @@ class SpecList {
     ++pads_;
   }
 
-  WeightType matrix_type_;
+  Quantization quantization_;
   size_t pads_ = 0;
   std::vector<TensorSpec> specs_;
 };
 
 }  // namespace
 
-const char* QuantizationName(Quantization quantization) { return InfoOf(quantization).name; }
-
-WeightType MatrixType(Quantization quantization) { return InfoOf(quantization).matrix_type; }
-
-std::string QuantizationNames() {
-  std::string names;
-  for (const QuantizationInfo& info : kQuantizations) {
-    names += (names.empty() ? "" : ", ") + std::string(info.name);
+const char* WeightTypeName(WeightType type) { return kTypes[static_cast<size_t>(type)].name; }
+static_assert([] {
+  for (size_t i = 0; i < std::size(kTypes); ++i) {
+    if (kTypes[i].type != static_cast<WeightType>(i)) return false;
   }
+  return true;
+}());
+
+std::string WeightTypeNames() {
+  std::string names;
+  for (const TypeName& type : kTypes) names += (names.empty() ? "" : ", ") + std::string(type.name);
   return names;
 }
 
+std::string QuantizationName(const Quantization& quantization) {
+  std::string name = WeightTypeName(quantization.matrix);
+  if (IsInteger(quantization.matrix)) name += "-g" + std::to_string(quantization.group);
+  return name;
+}
+
 StatusOr<Quantization> ParseQuantization(std::string_view name) {
-  for (const QuantizationInfo& info : kQuantizations) {
-    if (name == info.name) return info.quantization;
+  std::string known;
+  for (const TypeName& type : kTypes) {
+    for (const size_t group : {size_t{0}, size_t{32}, size_t{64}, size_t{128}}) {
+      if (IsInteger(type.type) != IsGroupSize(group)) continue;
+      const Quantization quantization = {type.type, group};
+      if (name == QuantizationName(quantization)) return quantization;
+      known += (known.empty() ? "" : ", ") + QuantizationName(quantization);
+    }
   }
-  if (name == "int8" || name == "int4") {
-    return Status::Error(std::string(name) + " is not supported yet, only " + QuantizationNames());
+  return Status::Error("expected one of " + known + ", found " + ShownText(name));
+}
+
+StatusOr<Quantization> MakeQuantization(std::string_view type_name, size_t group) {
+  for (const TypeName& type : kTypes) {
+    if (type_name != type.name) continue;
+    if (!IsInteger(type.type)) {
+      if (group == 0) return Quantization{type.type, 0};
+      return Status::Error("expected no group size for " + std::string(type_name) + ", found " +
+                           std::to_string(group));
+    }
+    if (group == 0) return Quantization{type.type, kDefaultGroup};
+    if (IsGroupSize(group)) return Quantization{type.type, group};
+    return Status::Error("expected a group size of 32, 64 or 128, found " + std::to_string(group));
   }
-  return Status::Error("expected one of " + QuantizationNames() + ", found " + ShownText(name));
+  return Status::Error("expected one of " + WeightTypeNames() + ", found " + ShownText(type_name));
 }
 
 std::string LayerTensorName(size_t layer, std::string_view tensor) {
   return "layers." + std::to_string(layer) + "." + std::string(tensor);
 }
 
-std::vector<TensorSpec> ModelTensors(const ModelConfig& config, Quantization quantization,
+std::vector<TensorSpec> ModelTensors(const ModelConfig& config, const Quantization& quantization,
                                      size_t tokenizer_bytes) {
   const size_t hidden = config.hidden_size;
   const bool sandwich = config.architecture == Architecture::kGlm4;
-  SpecList specs(MatrixType(quantization));
+  SpecList specs(quantization);
   specs.AddEmbedding("embedding", config.vocab_size, hidden);
   for (size_t layer = 0; layer < config.num_layers; ++layer) {
     const auto name = [&](const char* tensor) { return LayerTensorName(layer, tensor); };

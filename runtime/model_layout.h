@@ -9,7 +9,9 @@
 //
 // H hidden, Q = heads * head_dim, KV = kv heads * head_dim, I intermediate, V vocabulary:
 //
-//   embedding                      F32 or BF16 [V, H]
+//   embedding                      F32 or BF16 [V, H]; U8 [bytes] rows of int8
+//   (kernels/embedding.h)
+//                                  where matrices are int8 or int4
 //   layers.N.input_norm            F32 [H]
 //   layers.N.qkv                   packed [Q + 2 KV, H]: rows of q, then k, then v
 //   layers.N.qkv_bias              F32 [Q + 2 KV], if attention_bias
@@ -42,18 +44,32 @@ namespace pocketglm {
 inline constexpr size_t kDataAlignment = 64 * 1024;
 inline constexpr size_t kTensorAlignment = 64;
 
-// How the weights of a model file are stored.
-enum class Quantization : uint8_t { kF32, kBf16 };
+// How the weights of a model file are stored: the type of its packed matrices, with the group size
+// of the integer types. Norms and biases are always f32.
+struct Quantization {
+  WeightType matrix = WeightType::kF32;
+  size_t group = 0;  // 32, 64 or 128 for int8 and int4, 0 for the others.
 
-// "f32", "bf16".
-const char* QuantizationName(Quantization quantization);
-// The error does not say where the name came from: the caller does.
+  // Integer matrices go with int8 rows of the same group: rows are looked up, never streamed.
+  WeightType embedding() const { return IsInteger(matrix) ? WeightType::kInt8 : matrix; }
+
+  friend bool operator==(const Quantization&, const Quantization&) = default;
+};
+
+inline constexpr size_t kDefaultGroup = 64;
+inline constexpr Quantization kF32Weights = {WeightType::kF32, 0};
+inline constexpr Quantization kBf16Weights = {WeightType::kBf16, 0};
+
+// "f32", "bf16", "int8", "int4".
+const char* WeightTypeName(WeightType type);
+// "f32", "int4-g64": as model files and messages call it.
+std::string QuantizationName(const Quantization& quantization);
+// The inverse. The error does not say where the name came from: the caller does.
 StatusOr<Quantization> ParseQuantization(std::string_view name);
-// "f32, bf16": for help texts and messages.
-std::string QuantizationNames();
-
-// The type of packed matrices, and of the embedding.
-WeightType MatrixType(Quantization quantization);
+// From the two flags of the tools; group 0 means the default for the type.
+StatusOr<Quantization> MakeQuantization(std::string_view type_name, size_t group);
+// "f32, bf16, int8, int4": for help texts and messages.
+std::string WeightTypeNames();
 
 enum class TensorKind : uint8_t { kEmbedding, kVector, kPacked, kTokenizer, kPad };
 
@@ -72,7 +88,7 @@ std::string LayerTensorName(size_t layer, std::string_view tensor);
 
 // All tensors of a model, pads included, in the order of their data. tokenizer_bytes 0: a model
 // without tokenizer.
-std::vector<TensorSpec> ModelTensors(const ModelConfig& config, Quantization quantization,
+std::vector<TensorSpec> ModelTensors(const ModelConfig& config, const Quantization& quantization,
                                      size_t tokenizer_bytes);
 
 }  // namespace pocketglm

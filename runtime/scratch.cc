@@ -1,53 +1,77 @@
 #include "runtime/scratch.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
-#include <vector>
 
 namespace pocketglm {
-namespace {
 
-struct Entry {
-  MatrixView<float>* view;
-  size_t rows;
-  size_t cols;
+// Hands out matrices one after the other; without memory it only counts.
+class Scratch::Arena {
+ public:
+  explicit Arena(uint8_t* memory) : memory_(memory) {}
 
-  size_t stride() const { return RoundUp(cols, kLineBytes / sizeof(float)); }
+  template <class T>
+  MatrixView<T> Matrix(size_t rows, size_t cols) {
+    // A line more than needed keeps rows of a power of two from competing for the same cache sets.
+    const size_t stride = RoundUp(cols, kLineBytes / sizeof(T)) + kLineBytes / sizeof(T);
+    T* data = memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + bytes_);
+    bytes_ += rows * stride * sizeof(T);
+    return {data, rows, cols, stride};
+  }
+
+  QuantizedMatrix Quantized(size_t rows, size_t cols, size_t group) {
+    const size_t groups = CeilDiv(cols, group);
+    return {Matrix<int8_t>(rows, groups * group), Matrix<float>(rows, groups),
+            Matrix<int32_t>(rows, groups), group};
+  }
+
+  size_t bytes() const { return bytes_; }
+
+ private:
+  uint8_t* memory_;
+  size_t bytes_ = 0;
 };
 
 // The plan itself: what lies in the buffer, in this order.
-std::vector<Entry> Entries(const ModelConfig& config, const ScratchPlan& plan, Scratch& scratch) {
+void Scratch::Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& arena) {
   const size_t batch = plan.max_batch;
-  const size_t hidden = config.hidden_size;
-  const size_t group = config.num_heads / config.num_kv_heads;
-  const size_t chunks = CeilDiv(plan.max_context, kAttentionChunk);
-  const size_t split_tokens = std::min(batch, kSplitContextTokens);
-  const size_t slots = std::max(plan.threads, split_tokens * config.num_kv_heads * (chunks - 1));
-  return {
-      {&scratch.residual, batch, hidden},
-      {&scratch.normed, batch, hidden},
-      {&scratch.qkv, batch, config.qkv_rows()},
-      {&scratch.attention, batch, config.q_rows()},
-      {&scratch.delta, batch, hidden},
-      {&scratch.gate_up, batch, 2 * RoundUp(config.intermediate_size, kPanelRows)},
-      {&scratch.activated, batch, config.intermediate_size},
-      {&scratch.cos, batch, config.rotary_dim},
-      {&scratch.sin, batch, config.rotary_dim},
-      {&scratch.score_max, batch, config.num_heads},
-      {&scratch.score_sum, batch, config.num_heads},
-      {&scratch.partial_out, slots * group, config.head_dim},
-      {&scratch.partial_max, slots, group},
-      {&scratch.partial_sum, slots, group},
+  const auto input = [&](size_t cols) {
+    Activations x;
+    if (plan.group == 0) {
+      x.f32 = arena.Matrix<float>(batch, cols);
+    } else {
+      x.quantized = arena.Quantized(batch, cols, plan.group);
+    }
+    return x;
   };
+  residual = arena.Matrix<float>(batch, config.hidden_size);
+  normed = input(config.hidden_size);
+  qkv = arena.Matrix<float>(batch, config.qkv_rows());
+  attention = input(config.q_rows());
+  if (plan.group != 0) attention.f32 = arena.Matrix<float>(batch, config.q_rows());
+  delta = arena.Matrix<float>(batch, config.hidden_size);
+  gate_up = arena.Matrix<float>(batch, 2 * RoundUp(config.intermediate_size, kPanelRows));
+  activated = input(config.intermediate_size);
+  cos = arena.Matrix<float>(batch, config.rotary_dim);
+  sin = arena.Matrix<float>(batch, config.rotary_dim);
+
+  score_max = arena.Matrix<float>(batch, config.num_heads);
+  score_sum = arena.Matrix<float>(batch, config.num_heads);
+  const size_t group = config.num_heads / config.num_kv_heads;
+  const size_t later_chunks = CeilDiv(plan.max_context, kAttentionChunk) - 1;
+  const size_t split_tokens = std::min(batch, kSplitContextTokens);
+  const size_t slots = std::max(plan.threads, split_tokens * config.num_kv_heads * later_chunks);
+  partial_out = arena.Matrix<float>(slots * group, config.head_dim);
+  partial_max = arena.Matrix<float>(slots, group);
+  partial_sum = arena.Matrix<float>(slots, group);
 }
 
-}  // namespace
-
 size_t Scratch::Bytes(const ModelConfig& config, const ScratchPlan& plan) {
+  Arena counter(nullptr);
   Scratch unused;
-  size_t floats = 0;
-  for (const Entry& entry : Entries(config, plan, unused)) floats += entry.rows * entry.stride();
-  return floats * sizeof(float);
+  unused.Lay(config, plan, counter);
+  return counter.bytes();
 }
 
 StatusOr<Scratch> Scratch::Create(const ModelConfig& config, const ScratchPlan& plan) {
@@ -56,11 +80,8 @@ StatusOr<Scratch> Scratch::Create(const ModelConfig& config, const ScratchPlan& 
       scratch.buffer_,
       AlignedBuffer::Create(Bytes(config, plan), "scratch for a batch of " +
                                                      std::to_string(plan.max_batch) + " tokens"));
-  float* next = reinterpret_cast<float*>(scratch.buffer_.data());
-  for (const Entry& entry : Entries(config, plan, scratch)) {
-    *entry.view = {next, entry.rows, entry.cols, entry.stride()};
-    next += entry.rows * entry.stride();
-  }
+  Arena arena(scratch.buffer_.data());
+  scratch.Lay(config, plan, arena);
   return scratch;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "kernels/attention.h"
+#include "kernels/quantize.h"
 #include "kernels/views.h"
 #include "runtime/aligned_buffer.h"
 #include "runtime/model_config.h"
@@ -20,18 +21,26 @@ struct ScratchPlan {
   size_t max_batch = 1;    // Tokens in a step.
   size_t max_context = 1;  // Tokens in a sequence.
   size_t threads = 1;
+  size_t group = 0;  // Of the quantised activations that integer weights take; 0: f32 activations.
+};
+
+// What a matrix product reads: quantised rows where the weights are integers, f32 rows otherwise.
+// Only one of the two has memory, but for the attention's output, which is quantised when complete.
+struct Activations {
+  MatrixView<float> f32;
+  QuantizedMatrix quantized;
 };
 
 // Rows start on cache lines. The first index of every matrix is the token's place in the batch.
 struct Scratch {
-  MatrixView<float> residual;   // [max_batch, hidden]
-  MatrixView<float> normed;     // [max_batch, hidden]
-  MatrixView<float> qkv;        // [max_batch, q rows + 2 kv rows]
-  MatrixView<float> attention;  // [max_batch, q rows]
-  MatrixView<float> delta;      // [max_batch, hidden]: what a block adds to the residual
-  MatrixView<float> gate_up;    // [max_batch, 2 * intermediate rounded up to 16]
-  MatrixView<float> activated;  // [max_batch, intermediate]
-  MatrixView<float> cos, sin;   // [max_batch, rotary_dim]
+  MatrixView<float> residual;  // [max_batch, hidden]
+  Activations normed;          // [max_batch, hidden]
+  MatrixView<float> qkv;       // [max_batch, q rows + 2 kv rows]
+  Activations attention;       // [max_batch, q rows]
+  MatrixView<float> delta;     // [max_batch, hidden]: what a block adds to the residual
+  MatrixView<float> gate_up;   // [max_batch, 2 * intermediate rounded up to 16]
+  Activations activated;       // [max_batch, intermediate]
+  MatrixView<float> cos, sin;  // [max_batch, rotary_dim]
 
   MatrixView<float> score_max, score_sum;  // [max_batch, heads]: AttentionState of `attention`
 
@@ -46,6 +55,9 @@ struct Scratch {
   static size_t Bytes(const ModelConfig& config, const ScratchPlan& plan);
 
  private:
+  class Arena;
+  void Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& arena);
+
   AlignedBuffer buffer_;
 };
 

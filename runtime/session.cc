@@ -11,11 +11,12 @@ StatusOr<Session> Session::Create(const Model& model, const Kernels& kernels, Th
   const size_t batch = std::min(options.batch, options.context);
   POCKETGLM_ASSIGN_OR_RETURN(KvCache cache,
                              KvCache::Create(model.config(), options.kv, options.context));
-  POCKETGLM_ASSIGN_OR_RETURN(
-      Decoder decoder,
-      Decoder::Create(
-          model.config(), model.weights, kernels, pool,
-          {.max_batch = batch, .max_context = options.context, .threads = pool.size()}));
+  POCKETGLM_ASSIGN_OR_RETURN(Decoder decoder,
+                             Decoder::Create(model.config(), model.weights, kernels, pool,
+                                             {.max_batch = batch,
+                                              .max_context = options.context,
+                                              .threads = pool.size(),
+                                              .group = model.weights.lm_head.group}));
   return Session(std::move(decoder), std::move(cache), options, model.config().vocab_size);
 }
 

@@ -13,8 +13,7 @@ namespace {
 // layout, their logical shapes. Adds up what decoding one token reads.
 class Binder {
  public:
-  explicit Binder(const ModelFile& file)
-      : file_(file), type_(MatrixType(file.metadata.quantization)) {
+  explicit Binder(const ModelFile& file) : file_(file), quantization_(file.metadata.quantization) {
     for (TensorSpec& spec : ModelTensors(file.config, file.metadata.quantization, 0)) {
       specs_.emplace(spec.name, std::move(spec));
     }
@@ -30,13 +29,13 @@ class Binder {
   PackedMatrix Packed(const std::string& name) {
     const TensorSpec& spec = specs_.at(name);
     bytes_per_token_ += spec.bytes;
-    return {Data(name), type_, spec.rows, spec.cols};
+    return {Data(name), quantization_.matrix, spec.rows, spec.cols, quantization_.group};
   }
 
   EmbeddingTable Embedding(const std::string& name) {
     const TensorSpec& spec = specs_.at(name);
     bytes_per_token_ += spec.bytes / spec.rows;
-    return {Data(name), type_, spec.rows, spec.cols};
+    return {Data(name), quantization_.embedding(), spec.rows, spec.cols, quantization_.group};
   }
 
   size_t bytes_per_token() const { return bytes_per_token_; }
@@ -49,7 +48,7 @@ class Binder {
   }
 
   const ModelFile& file_;
-  WeightType type_;
+  Quantization quantization_;
   std::unordered_map<std::string, TensorSpec> specs_;
   size_t bytes_per_token_ = 0;
 };
