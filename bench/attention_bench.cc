@@ -39,7 +39,7 @@ class ColdCache {
     uint8_t* aligned =
         memory_.data() + (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64;
     uint8_t* k = aligned + copy * copy_bytes_;
-    return {k, k + k_bytes_, type_, head_dim_};
+    return {.k = k, .v = k + k_bytes_, .type = type_, .head_dim = head_dim_};
   }
   size_t copies() const { return copies_; }
   std::span<const float> k() const { return k_; }

@@ -40,6 +40,20 @@ double OneCorePeak(IsaLevel level) {
   return peak->second;
 }
 
+// 0 where the peak of 8-bit products is not known.
+double OneCoreInt8Peak(IsaLevel level) {
+  static std::map<IsaLevel, double> peaks;
+  const auto [peak, is_new] = peaks.try_emplace(level);
+  if (is_new) {
+    peak->second = MeasurePeakInt8Ops(level);
+    if (peak->second != 0) {
+      std::fprintf(stderr, "roofline: one core at level %s peaks at %.1f Gop/s (8-bit products)\n",
+                   std::string(IsaLevelName(level)).c_str(), peak->second * 1e-9);
+    }
+  }
+  return peak->second;
+}
+
 struct FreeMemory {
   void operator()(uint8_t* p) const { std::free(p); }
 };
@@ -112,6 +126,11 @@ void Report(benchmark::State& state, IsaLevel level, const Work& work, double se
   if (work.flops != 0) {
     state.counters["flop/s"] = Counter(work.flops, rate);
     limit = work.flops / OneCorePeak(level);
+  }
+  if (work.int8_ops != 0) {
+    state.counters["int8_op/s"] = Counter(work.int8_ops, rate);
+    const double peak = OneCoreInt8Peak(level);
+    if (peak != 0) limit = work.int8_ops / peak;
   }
   if (work.cold) limit = std::max(limit, work.bytes / OneCoreBandwidth());
   if (limit != 0) {

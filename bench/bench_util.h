@@ -19,6 +19,7 @@ namespace pocketglm {
 void RegisterAttention();
 void RegisterEmbedding();
 void RegisterMatMulFloat();
+void RegisterMatMulInt();
 void RegisterRmsNorm();
 void RegisterRope();
 void RegisterSoftmax();
@@ -50,14 +51,16 @@ bool ResultIsRight(benchmark::State& state, const char* what, double actual, dou
 
 // What one iteration does, on unpadded shapes.
 struct Work {
-  double bytes = 0;   // read and written, each byte once
-  double flops = 0;   // a fused multiply-add is two
-  bool cold = false;  // the bytes come from memory, not from a cache
+  double bytes = 0;     // read and written, each byte once
+  double flops = 0;     // a fused multiply-add is two
+  double int8_ops = 0;  // of 8-bit products; a multiplication and its addition are two
+  bool cold = false;    // the bytes come from memory, not from a cache
 };
 
-// Sets the counters bytes/s, flop/s and, as far as it is known, roofline_%: 100 times the time that
-// the work would take at the limits of this machine, over the `seconds` that `state`'s iterations
-// took. The limits are one core's multiply-adds and, for cold bytes, one core's read bandwidth.
+// Sets the counters bytes/s, flop/s or int8_op/s and, as far as it is known, roofline_%: 100 times
+// the time that the work would take at the limits of this machine, over the `seconds` that
+// `state`'s iterations took. The limits are one core's multiply-adds or 8-bit products (where that
+// is known for the level) and, for cold bytes, one core's read bandwidth.
 void Report(benchmark::State& state, IsaLevel level, const Work& work, double seconds);
 
 // This thread's CPU time: what Google Benchmark divides by, and what other programs on the machine

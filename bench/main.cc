@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
 #endif
 
   pocketglm::RegisterMatMulFloat();
+  pocketglm::RegisterMatMulInt();
   pocketglm::RegisterAttention();
   pocketglm::RegisterRmsNorm();
   pocketglm::RegisterRope();

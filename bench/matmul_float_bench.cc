@@ -29,7 +29,7 @@ bool FirstLastAndMiddleAreRight(benchmark::State& state, const PackedMatrix& w,
 void MatMulFloat(benchmark::State& state, IsaLevel level, WeightType type, MatrixShape shape,
                  size_t tokens) {
   const std::span<const uint8_t> weights = ColdWeights();
-  const size_t fitting_panels = weights.size() / PanelBytes(type, shape.cols);
+  const size_t fitting_panels = weights.size() / PanelBytes(type, shape.cols, 0);
   const size_t rows = std::min(shape.rows, fitting_panels * kPanelRows);
   PackedMatrix w = {weights.data(), type, rows, shape.cols};
   const size_t copies = weights.size() / w.bytes();

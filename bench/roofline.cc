@@ -90,25 +90,37 @@ void ReadRepeatedly(size_t thread, size_t threads, size_t bytes, std::barrier<>&
   static_cast<void>(sink);
 }
 
-// `rounds` rounds of independent fused multiply-adds, written in assembly because neither the
-// compiler's idea of a level nor its unrolling may play a part. Returns the f32 operations done.
+// Calls run(0), run(1), ... on as many threads at once.
+template <class F>
+void RunOnThreads(size_t threads, const F& run) {
+  std::vector<std::thread> others;
+  for (size_t t = 1; t < threads; ++t) others.emplace_back(run, t);
+  run(0);
+  for (std::thread& thread : others) thread.join();
+}
+
+// `rounds` rounds of independent instructions that multiply and add, written in assembly because
+// neither the compiler's idea of a level nor its unrolling may play a part. They return the
+// operations done, a multiply-add counting as two.
 #if defined(__x86_64__)
-// 12 chains: more than 2 FMAs a cycle times a latency of 5 cycles.
-#define POCKETGLM_FMA_CHAINS(r)                                                      \
-  "vfmadd231ps %%" r "0, %%" r "1, %%" r "4\n vfmadd231ps %%" r "0, %%" r "1, %%" r  \
-  "5\n"                                                                              \
-  "vfmadd231ps %%" r "0, %%" r "1, %%" r "6\n vfmadd231ps %%" r "0, %%" r "1, %%" r  \
-  "7\n"                                                                              \
-  "vfmadd231ps %%" r "0, %%" r "1, %%" r "8\n vfmadd231ps %%" r "0, %%" r "1, %%" r  \
-  "9\n"                                                                              \
-  "vfmadd231ps %%" r "0, %%" r "1, %%" r "10\n vfmadd231ps %%" r "0, %%" r "1, %%" r \
-  "11\n"                                                                             \
-  "vfmadd231ps %%" r "0, %%" r "1, %%" r "12\n vfmadd231ps %%" r "0, %%" r "1, %%" r \
-  "13\n"                                                                             \
-  "vfmadd231ps %%" r "0, %%" r "1, %%" r "14\n vfmadd231ps %%" r "0, %%" r "1, %%" r "15\n"
+// 12 chains: more than 2 instructions a cycle times a latency of 5 cycles.
+#define POCKETGLM_CHAIN(op, r, n) op " %%" r "0, %%" r "1, %%" r n "\n"
+#define POCKETGLM_CHAINS(op, r) \
+  POCKETGLM_CHAIN(op, r, "4")   \
+  POCKETGLM_CHAIN(op, r, "5")   \
+  POCKETGLM_CHAIN(op, r, "6")   \
+  POCKETGLM_CHAIN(op, r, "7")   \
+  POCKETGLM_CHAIN(op, r, "8")   \
+  POCKETGLM_CHAIN(op, r, "9")   \
+  POCKETGLM_CHAIN(op, r, "10")  \
+  POCKETGLM_CHAIN(op, r, "11")  \
+  POCKETGLM_CHAIN(op, r, "12")  \
+  POCKETGLM_CHAIN(op, r, "13")  \
+  POCKETGLM_CHAIN(op, r, "14")  \
+  POCKETGLM_CHAIN(op, r, "15")
 // All registers start at zero, which also keeps subnormal numbers away.
-#define POCKETGLM_FMA_LOOP(r)                                                                    \
-  asm volatile("vzeroall\n 1:\n" POCKETGLM_FMA_CHAINS(r) "dec %0\n jnz 1b\n vzeroall\n"          \
+#define POCKETGLM_LOOP(op, r)                                                                    \
+  asm volatile("vzeroall\n 1:\n" POCKETGLM_CHAINS(op, r) "dec %0\n jnz 1b\n vzeroall\n"          \
                : "+r"(rounds)                                                                    \
                :                                                                                 \
                : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
@@ -117,14 +129,22 @@ void ReadRepeatedly(size_t thread, size_t threads, size_t bytes, std::barrier<>&
 double FusedMultiplyAdds(IsaLevel level, uint64_t rounds) {
   const double operations = 12.0 * 2 * static_cast<double>(rounds);
   if (level == IsaLevel::kAvx512Vnni) {
-    POCKETGLM_FMA_LOOP("zmm");
+    POCKETGLM_LOOP("vfmadd231ps", "zmm");
     return operations * 16;
   }
-  POCKETGLM_FMA_LOOP("ymm");
+  POCKETGLM_LOOP("vfmadd231ps", "ymm");
   return operations * 8;
 }
-#undef POCKETGLM_FMA_LOOP
-#undef POCKETGLM_FMA_CHAINS
+
+double Int8MultiplyAdds(IsaLevel level, uint64_t rounds) {
+  if (level != IsaLevel::kAvx512Vnni) return 0;
+  const double operations = 12.0 * 2 * 64 * static_cast<double>(rounds);
+  POCKETGLM_LOOP("vpdpbusd", "zmm");
+  return operations;
+}
+#undef POCKETGLM_LOOP
+#undef POCKETGLM_CHAINS
+#undef POCKETGLM_CHAIN
 #elif defined(__aarch64__)
 // 24 chains: 4 pipes times a latency of 4 cycles, and some. All levels have 128-bit vectors.
 double FusedMultiplyAdds(IsaLevel, uint64_t rounds) {
@@ -143,7 +163,29 @@ double FusedMultiplyAdds(IsaLevel, uint64_t rounds) {
         "cc");
   return operations;
 }
+
+double Int8MultiplyAdds(IsaLevel, uint64_t) { return 0; }
 #endif
+
+using MultiplyAdds = double(IsaLevel level, uint64_t rounds);
+
+// The best rate of `threads` threads that do `work` at the same time.
+double MeasurePeak(IsaLevel level, size_t threads, MultiplyAdds* work) {
+  double best = 0;
+  std::barrier together(static_cast<ptrdiff_t>(threads));
+  const clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+  const auto run = [&](size_t thread) {
+    for (int pass = 0; pass < 100; ++pass) {  // The first passes also raise the clock.
+      together.arrive_and_wait();
+      const double start = Seconds(clock);
+      const double operations = static_cast<double>(threads) * work(level, 200'000);
+      together.arrive_and_wait();
+      if (thread == 0) best = std::max(best, operations / (Seconds(clock) - start));
+    }
+  };
+  RunOnThreads(threads, run);
+  return best;
+}
 
 }  // namespace
 
@@ -167,22 +209,17 @@ ReadBandwidth MeasureReadBandwidth(size_t threads, size_t bytes) {
   bytes = std::max(bytes / kMultiple, size_t{1}) * kMultiple;
   ReadBandwidth best;
   std::barrier together(static_cast<ptrdiff_t>(threads));
-  const auto read = [&](size_t thread) { ReadRepeatedly(thread, threads, bytes, together, best); };
-  std::vector<std::thread> others;
-  for (size_t t = 1; t < threads; ++t) others.emplace_back(read, t);
-  read(0);
-  for (std::thread& thread : others) thread.join();
+  RunOnThreads(threads,
+               [&](size_t thread) { ReadRepeatedly(thread, threads, bytes, together, best); });
   return best;
 }
 
-double MeasurePeakFlops(IsaLevel level) {
-  double best = 0;
-  for (int pass = 0; pass < 100; ++pass) {  // The first passes also raise the clock.
-    const double start = Seconds(CLOCK_THREAD_CPUTIME_ID);
-    const double operations = FusedMultiplyAdds(level, 100'000);
-    best = std::max(best, operations / (Seconds(CLOCK_THREAD_CPUTIME_ID) - start));
-  }
-  return best;
+double MeasurePeakFlops(IsaLevel level, size_t threads) {
+  return MeasurePeak(level, threads, FusedMultiplyAdds);
+}
+
+double MeasurePeakInt8Ops(IsaLevel level, size_t threads) {
+  return MeasurePeak(level, threads, Int8MultiplyAdds);
 }
 
 }  // namespace pocketglm

@@ -27,9 +27,12 @@ struct ReadBandwidth {
 // slow.
 ReadBandwidth MeasureReadBandwidth(size_t threads, size_t bytes);
 
-// The f32 operations per second of one core that does nothing but independent fused multiply-adds
-// (two operations each) on the vectors of `level`, which this CPU must support.
-double MeasurePeakFlops(IsaLevel level);
+// The operations per second of `threads` threads that do nothing but independent multiply-adds (two
+// operations each) on the vectors of `level`, which this CPU must support: fused ones of f32, and
+// those of the level's instruction for products of 8-bit integers, for which 0 stands where a level
+// has none or none is known here. One thread is timed by its CPU time.
+double MeasurePeakFlops(IsaLevel level, size_t threads = 1);
+double MeasurePeakInt8Ops(IsaLevel level, size_t threads = 1);
 
 }  // namespace pocketglm
 

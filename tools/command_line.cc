@@ -17,7 +17,18 @@ namespace {
 constexpr size_t kDefaultContext = 4096;
 constexpr size_t kMaxThreads = 1024;
 
+constexpr const char* kKvNames[] = {"f32", "f16", "int8"};  // In the order of KvType.
+
+KvType ChooseKvType(const std::string& name, WeightType weights) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kInt8}) {
+    if (name == kKvNames[static_cast<size_t>(type)]) return type;
+  }
+  return IsInteger(weights) ? KvType::kF16 : KvType::kF32;
+}
+
 }  // namespace
+
+const char* Engine::kv_name() const { return kKvNames[static_cast<size_t>(kv_type())]; }
 
 int PrintError(const char* program, const Status& status) {
   std::fprintf(stderr, "%s: error: %s\n", program, status.message().c_str());
@@ -62,8 +73,9 @@ void AddEngineFlags(CLI::App& app, EngineFlags& flags) {
       ->type_name("N");
   app.add_option("--isa", flags.isa, "ISA level to run at [best; or POCKETGLM_ISA]")
       ->type_name("LEVEL");
-  app.add_option("--kv", flags.kv, "KV cache type: f32 or f16 [f32]")
-      ->check(CLI::IsMember({"f32", "f16"}))
+  app.add_option("--kv", flags.kv,
+                 "KV cache type: f32, f16 or int8 [f16 for int8 and int4 models, else f32]")
+      ->check(CLI::IsMember({"f32", "f16", "int8"}))
       ->type_name("TYPE");
   app.add_option("--batch", flags.batch, "Most tokens computed at once [512]")
       ->check(CLI::Range(size_t{1}, size_t{65536}))
@@ -105,7 +117,7 @@ Status Engine::Load(const EngineFlags& flags) {
   session_options_.context =
       flags.context != 0 ? flags.context : std::min(longest, kDefaultContext);
   session_options_.batch = flags.batch;
-  session_options_.kv = flags.kv == "f16" ? KvType::kF16 : KvType::kF32;
+  session_options_.kv = ChooseKvType(flags.kv, model_.weights.lm_head.type);
   pool_.emplace(flags.threads != 0 ? flags.threads : DefaultThreadCount());
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return Status();

@@ -36,7 +36,7 @@ struct EngineFlags {
   std::string model;
   size_t threads = 0;  // 0: as many as there are physical cores to use.
   std::string isa;     // Empty: the best.
-  std::string kv;      // Empty: f32 for f32 and bf16 weights.
+  std::string kv;      // Empty: f16 for int8 and int4 weights, else f32.
   size_t batch = 512;
   size_t context = 0;  // 0: the model's, at most 4096.
 };
@@ -52,7 +52,7 @@ class Engine {
   const Kernels& kernels() const { return *kernels_; }
   ThreadPool& pool() { return *pool_; }
   KvType kv_type() const { return session_options_.kv; }
-  const char* kv_name() const { return kv_type() == KvType::kF32 ? "f32" : "f16"; }
+  const char* kv_name() const;
   size_t context() const { return session_options_.context; }
 
   StatusOr<Session> NewSession();

@@ -1,5 +1,6 @@
-// eval_glm: looks at a model from outside. Perplexity of a text, logits of a token sequence, token
-// ids of a text, exact match on questions and answers.
+// eval_glm: looks at a model from outside. Perplexity of a text, divergence from another model on
+// it, logits of a token sequence, token ids of a text, exact match on questions and answers.
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -15,6 +16,7 @@
 #include "runtime/generate.h"
 #include "tools/command_line.h"
 #include "tools/npy_writer.h"
+#include "tools/prediction.h"
 
 namespace pocketglm {
 namespace {
@@ -24,6 +26,7 @@ constexpr const char* kProgram = "eval_glm";
 struct Flags {
   EngineFlags engine;
   std::string text_file;
+  std::string reference;
   std::string tokens;
   std::string logits_file;
   std::string tokenize;
@@ -35,8 +38,13 @@ struct Flags {
 
 void AddFlags(CLI::App& app, Flags& flags) {
   AddEngineFlags(app, flags.engine);
-  app.add_option("-f,--file", flags.text_file, "Perplexity of a text; - is stdin")
-      ->type_name("FILE");
+  auto* text = app.add_option("-f,--file", flags.text_file, "Perplexity of a text; - is stdin")
+                   ->type_name("FILE");
+  app.add_option("--kl", flags.reference,
+                 "With -f: also how far this model's predictions are from those of another, whose "
+                 "tokens are the same")
+      ->needs(text)
+      ->type_name("OTHER.pglm");
   app.add_option("-c,--context", flags.window,
                  "Tokens per window of the perplexity, each predicted from those before it [512]")
       ->check(CLI::Range(size_t{2}, size_t{1} << 24))
@@ -62,54 +70,114 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.footer(
       "Examples:\n"
       "  eval_glm -m demo.pglm -f tests/data/eval_en.txt -c 256\n"
+      "  eval_glm -m demo-int4.pglm -f tests/data/eval_en.txt -c 256 --kl demo.pglm\n"
       "  eval_glm -m demo.pglm --tokens 1,2,3 --logits logits.npy --batch 1");
 }
 
-// ln(sum_i exp(logits[i])) - logits[target]: what the model was surprised by, in nats. Not part of
-// the promise of same bits: the C library's exp and log will do.
-double NegativeLogLikelihood(std::span<const float> logits, int32_t target) {
-  float max = logits[0];
-  for (const float logit : logits) max = std::max(max, logit);
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - max);
-  return std::log(sum) + max - logits[static_cast<size_t>(target)];
+StatusOr<std::vector<int32_t>> EncodeText(const Engine& engine, const Flags& flags,
+                                          const std::string& text) {
+  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine.tokenizer());
+  POCKETGLM_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
+                             tokenizer->Encode(text, SpecialTokens::kAsText));
+  if (tokens.size() >= 2) return tokens;
+  return Status::Error(flags.text_file + ": expected a text of at least 2 tokens, found " +
+                       std::to_string(tokens.size()));
+}
+
+// Calls visit(window) for the windows that a text is cut into, but for a last one of a single
+// token, which nothing predicts.
+template <class F>
+void ForEachWindow(std::span<const int32_t> tokens, size_t size, const F& visit) {
+  for (size_t begin = 0; begin + 1 < tokens.size(); begin += size) {
+    visit(tokens.subspan(begin, std::min(size, tokens.size() - begin)));
+  }
+}
+
+// What every result in JSON about a text starts with.
+nlohmann::ordered_json TextResult(const Engine& engine, const Flags& flags, size_t tokens,
+                                  size_t predicted, double nll) {
+  return {{"model", flags.engine.model}, {"isa", IsaLevelName(engine.kernels().level)},
+          {"kv", engine.kv_name()},      {"file", flags.text_file},
+          {"window", flags.window},      {"tokens", tokens},
+          {"predicted", predicted},      {"nll", nll},
+          {"perplexity", std::exp(nll)}};
 }
 
 Status Perplexity(Engine& engine, const Flags& flags) {
-  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine.tokenizer());
   POCKETGLM_ASSIGN_OR_RETURN(const std::string text, ReadText(flags.text_file));
-  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens,
-                             tokenizer->Encode(text, SpecialTokens::kAsText));
-  if (tokens.size() < 2) {
-    return Status::Error(flags.text_file + ": expected a text of at least 2 tokens, found " +
-                         std::to_string(tokens.size()));
-  }
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, EncodeText(engine, flags, text));
   POCKETGLM_ASSIGN_OR_RETURN(Session session, engine.NewSession());
   double sum = 0;
   size_t predicted = 0;
-  for (size_t begin = 0; begin + 1 < tokens.size(); begin += flags.window) {
-    const size_t count = std::min(flags.window, tokens.size() - begin);
-    const std::span<const int32_t> window = std::span(tokens).subspan(begin, count);
+  ForEachWindow(tokens, flags.window, [&](std::span<const int32_t> window) {
     session.Truncate(0);
     session.AppendForLogits(window, [&](size_t i, std::span<const float> logits) {
       if (i + 1 == window.size()) return;
       sum += NegativeLogLikelihood(logits, window[i + 1]);
       ++predicted;
     });
-  }
+  });
   const double nll = sum / static_cast<double>(predicted);
   if (flags.output == "json") {
-    const nlohmann::ordered_json result = {
-        {"model", flags.engine.model}, {"isa", IsaLevelName(engine.kernels().level)},
-        {"kv", engine.kv_name()},      {"file", flags.text_file},
-        {"window", flags.window},      {"tokens", tokens.size()},
-        {"predicted", predicted},      {"nll", nll},
-        {"perplexity", std::exp(nll)}};
-    std::printf("%s\n", result.dump().c_str());
+    std::printf("%s\n", TextResult(engine, flags, tokens.size(), predicted, nll).dump().c_str());
   } else {
     std::printf("perplexity %.4f  (%zu tokens predicted in windows of %zu, %.5f nats each)\n",
                 std::exp(nll), predicted, flags.window, nll);
   }
+  return Status();
+}
+
+void PrintComparison(const Engine& engine, const Engine& reference, const Flags& flags,
+                     size_t tokens, const PredictionSums& sums) {
+  const auto count = static_cast<double>(sums.predicted);
+  const double nll = sums.nll / count;
+  const double reference_nll = sums.reference_nll / count;
+  const double divergence = sums.divergence / count;
+  const double same_best = static_cast<double>(sums.same_best) / count;
+  if (flags.output == "json") {
+    nlohmann::ordered_json result = TextResult(engine, flags, tokens, sums.predicted, nll);
+    result["reference"] = flags.reference;
+    result["reference_kv"] = reference.kv_name();
+    result["reference_nll"] = reference_nll;
+    result["reference_perplexity"] = std::exp(reference_nll);
+    result["kl"] = divergence;
+    result["same_top1"] = same_best;
+    std::printf("%s\n", result.dump().c_str());
+    return;
+  }
+  std::printf("perplexity %.4f, of the reference %.4f  (%zu tokens predicted in windows of %zu)\n",
+              std::exp(nll), std::exp(reference_nll), sums.predicted, flags.window);
+  std::printf("divergence from the reference %.6f nats, same most likely token %.2f %%\n",
+              divergence, same_best * 100);
+}
+
+// Both models see the same ids, so they must mean the same.
+Status Compare(Engine& engine, const Flags& flags) {
+  EngineFlags reference_flags = flags.engine;
+  reference_flags.model = flags.reference;
+  POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> reference,
+                             Engine::Open(reference_flags));
+  const size_t vocab_size = engine.model().config().vocab_size;
+  if (reference->model().config().vocab_size != vocab_size) {
+    return Status::Error(flags.reference + ": vocab_size: expected " + std::to_string(vocab_size) +
+                         ", as " + flags.engine.model + " has, found " +
+                         std::to_string(reference->model().config().vocab_size));
+  }
+  POCKETGLM_ASSIGN_OR_RETURN(const std::string text, ReadText(flags.text_file));
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, EncodeText(engine, flags, text));
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> reference_tokens,
+                             EncodeText(*reference, flags, text));
+  if (reference_tokens != tokens) {
+    return Status::Error(flags.reference + ": tensor tokenizer: expected the ids that " +
+                         flags.engine.model + " gives " + flags.text_file + ", found others");
+  }
+  POCKETGLM_ASSIGN_OR_RETURN(Session session, engine.NewSession());
+  POCKETGLM_ASSIGN_OR_RETURN(Session reference_session, reference->NewSession());
+  PredictionSums sums;
+  ForEachWindow(tokens, flags.window, [&](std::span<const int32_t> window) {
+    CompareOn(window, session, reference_session, &sums);
+  });
+  PrintComparison(engine, *reference, flags, tokens.size(), sums);
   return Status();
 }
 
@@ -270,6 +338,7 @@ Status Run(const CLI::App& app, Flags flags) {
   }
   if (given("-f")) flags.engine.context = flags.window;
   POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(flags.engine));
+  if (given("--kl")) return Compare(*engine, flags);
   if (given("-f")) return Perplexity(*engine, flags);
   if (given("--tokens")) return TokenLogits(*engine, flags, tokens);
   if (given("--qa")) return AnswerQuestions(*engine, flags);

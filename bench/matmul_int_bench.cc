@@ -1,0 +1,128 @@
+#include "kernels/matmul_int.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "bench/bench_util.h"
+#include "bench/shapes.h"
+
+namespace pocketglm {
+namespace {
+
+// Quantised activations of `tokens` rows, owning their memory.
+struct Activations {
+  Activations(IsaLevel level, const std::vector<float>& x, size_t tokens, size_t cols, size_t group)
+      : groups(CeilDiv(cols, group)),
+        stride(groups * group + kLineBytes),
+        q(tokens * stride),
+        scales(tokens * groups),
+        sums(tokens * groups),
+        view{{q.data(), tokens, groups * group, stride},
+             {scales.data(), tokens, groups, groups},
+             {sums.data(), tokens, groups, groups},
+             group} {
+    for (size_t m = 0; m < tokens; ++m) {
+      KernelsFor(level).quantize(x.data() + m * cols, cols, view.Row(m));
+    }
+  }
+
+  size_t groups;
+  size_t stride;
+  std::vector<int8_t> q;
+  std::vector<float> scales;
+  std::vector<int32_t> sums;
+  QuantizedMatrix view;
+};
+
+bool SomeOutputsAreRight(benchmark::State& state, const PackedMatrix& w, const QuantizedMatrix& x,
+                         MatrixView<const float> y) {
+  for (size_t m : {size_t{0}, x.q.rows - 1}) {
+    for (size_t n : {size_t{0}, w.rows / 2, w.rows - 1}) {
+      double sum = 0;
+      double magnitude = 0;
+      for (size_t k = 0; k < w.cols; ++k) {
+        const double product = static_cast<double>(UnpackWeight(w, n, k)) * x.q.Row(m)[k] *
+                               x.scales.Row(m)[k / w.group];
+        sum += product;
+        magnitude += std::abs(product);
+      }
+      const double tolerance =
+          static_cast<double>(CeilDiv(w.cols, w.group) + 2) * 0x1p-23 * magnitude;
+      if (!ResultIsRight(state, "y", y.Row(m)[n], sum, tolerance)) return false;
+    }
+  }
+  return true;
+}
+
+// As MatMulFloat: every iteration reads other weights, which come from memory. The bits of
+// ColdWeights() serve as nibbles and bytes, and as f16 scales of 1.6 to 2.
+void MatMulInt(benchmark::State& state, IsaLevel level, WeightType type, size_t group,
+               MatrixShape shape, size_t tokens) {
+  const std::span<const uint8_t> weights = ColdWeights();
+  const size_t fitting_panels = weights.size() / PanelBytes(type, shape.cols, group);
+  const size_t rows = std::min(shape.rows, fitting_panels * kPanelRows);
+  PackedMatrix w = {weights.data(), type, rows, shape.cols, group};
+  const size_t copies = weights.size() / w.bytes();
+
+  const Activations x(level, RandomFloats(tokens * shape.cols, -1.0f, 1.0f), tokens, shape.cols,
+                      group);
+  std::vector<float> y(tokens * rows);
+  const MatrixView<float> y_view = {y.data(), tokens, rows, rows};
+  const Kernels& kernels = KernelsFor(level);
+  kernels.matmul_int(w, x.view, nullptr, y_view, {0, w.panels()});
+  if (!SomeOutputsAreRight(state, w, x.view, y_view)) return;
+
+  const double values = static_cast<double>(rows * shape.cols);
+  const double activations =
+      static_cast<double>(tokens) * static_cast<double>(4 * rows + shape.cols);
+  size_t copy = 0;
+  Time(state, level,
+       {.bytes = static_cast<double>(w.bytes()) + activations,
+        .int8_ops = 2 * values * static_cast<double>(tokens),
+        .cold = true},
+       [&] {
+         copy = copy + 1 == copies ? 0 : copy + 1;
+         w.data = weights.data() + copy * w.bytes();
+         kernels.matmul_int(w, x.view, nullptr, y_view, {0, w.panels()});
+       });
+}
+
+void Register(IsaLevel level, WeightType type, size_t group, const ModelShape& model) {
+  for (const MatrixShape& matrix : Matrices(model)) {
+    for (size_t tokens : {1, 4, 16, 128}) {
+      const std::string rest = std::string(type == WeightType::kInt4 ? "int4_g" : "int8_g") +
+                               std::to_string(group) + "/" + matrix.name + "_" + model.name +
+                               "/m:" + std::to_string(tokens);
+      benchmark::RegisterBenchmark(BenchmarkName("MatMulInt", level, rest).c_str(), MatMulInt,
+                                   level, type, group, matrix, tokens);
+    }
+  }
+}
+
+void Quantize(benchmark::State& state, IsaLevel level, size_t n) {
+  const std::vector<float> x = RandomFloats(n, -1.0f, 1.0f);
+  const Activations out(level, x, 1, n, 64);
+  for (size_t k : {size_t{0}, n - 1}) {
+    const float scale = out.scales[k / 64];
+    if (!ResultIsRight(state, "q * scale", out.q[k] * scale, x[k], 0.501 * scale)) return;
+  }
+  const double values = static_cast<double>(n);
+  Time(state, level, {.bytes = 5 * values},
+       [&] { KernelsFor(level).quantize(x.data(), n, out.view.Row(0)); });
+}
+
+}  // namespace
+
+void RegisterMatMulInt() {
+  for (IsaLevel level : SupportedLevels()) {
+    for (const ModelShape& model : kModels) {
+      for (size_t group : {32, 64, 128}) Register(level, WeightType::kInt4, group, model);
+      Register(level, WeightType::kInt8, 64, model);
+      benchmark::RegisterBenchmark(
+          BenchmarkName("Quantize", level, std::string("hidden_") + model.name).c_str(), Quantize,
+          level, model.hidden);
+    }
+  }
+}
+
+}  // namespace pocketglm
