@@ -10,7 +10,7 @@ namespace {
 class AttentionTest : public KernelTest {};
 POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(AttentionTest);
 
-constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16};
+constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
 constexpr size_t kHeadCounts[] = {1, 2, 3, 4, 5, 8, 16, 24};
 constexpr size_t kHeadDims[] = {4, 20, 64, 128};
 
@@ -26,15 +26,18 @@ void Check(const Kernels& kernels, Guarded<float>& q, size_t heads, KvCacheFixtu
            size_t keys, float scale) {
   const size_t head_dim = cache.head().head_dim;
   SCOPED_TRACE(testing::Message() << heads << " heads of " << head_dim << ", " << keys << " keys, "
-                                  << (cache.head().type == KvType::kF32 ? "f32" : "f16"));
+                                  << 8 * KvElementBytes(cache.head().type) << " bits");
   StateFixture result(heads, head_dim, keys % 4);
   AttendAll(kernels, q.view(), cache.head(), keys, scale, result);
   for (size_t h = 0; h < heads; ++h) {
     const reference::AttentionResult expected =
-        reference::Attention(q.row(h), cache.keys({0, keys}), cache.values({0, keys}), scale);
+        reference::Attention(q.row(h), cache.keys({0, keys}), cache.values({0, keys}), scale,
+                             cache.key_scales({0, keys}), cache.value_scales({0, keys}));
     const double n = static_cast<double>(keys);
-    const double units = 2 * (static_cast<double>(head_dim) + 1) * expected.score_size +
-                         2 * expected.score_range + n + 5 * std::ceil(n / kAttentionBlock) + 12;
+    const double more = cache.head().type == KvType::kInt8 ? 1 : 0;
+    const double units = 2 * (static_cast<double>(head_dim) + 1 + more) * expected.score_size +
+                         2 * expected.score_range + n + 5 * std::ceil(n / kAttentionBlock) + 12 +
+                         more;
     EXPECT_TRUE(Within(result.out(h), expected.out,
                        [&](size_t d) { return units * kUnit * expected.size[d]; }))
         << "head " << h;
@@ -133,7 +136,11 @@ TEST_P(AttentionTest, OneKeyGivesItsValue) {
     Guarded<float> q = RandomQueries(random, 3, 64, 1.0f);
     StateFixture result(3, 64);
     AttendAll(kernels(), q.view(), cache.head(), 1, 1.0f, result);
-    for (size_t h = 0; h < 3; ++h) EXPECT_TRUE(SameBits(result.out(h), cache.value(0)));
+    std::vector<float> value(cache.value(0).begin(), cache.value(0).end());
+    for (const float v_scale : cache.value_scales({0, 1})) {
+      for (float& level : value) level *= v_scale;
+    }
+    for (size_t h = 0; h < 3; ++h) EXPECT_TRUE(SameBits(result.out(h), value));
   }
 }
 
@@ -147,6 +154,8 @@ TEST_P(AttentionTest, IgnoresTheRestOfTheCache) {
         KvCacheFixture cache(type, 128, 20);
         std::memset(cache.head().k, garbage, cache.k_bytes().size());
         std::memset(cache.head().v, garbage, cache.v_bytes().size());
+        std::memset(cache.k_scales().data(), garbage, cache.k_scales().size_bytes());
+        std::memset(cache.v_scales().data(), garbage, cache.v_scales().size_bytes());
         for (size_t j = 0; j < keys; ++j) {
           std::vector<float> k(20), v(20);
           random.Fill(k, -1.0f, 1.0f);
@@ -203,8 +212,9 @@ TEST_P(AttentionTest, StartsAfresh) {
 class KvAppendTest : public KernelTest {};
 POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(KvAppendTest);
 
-// Element i of a cache of either type, widened.
+// Element i of a cache of any type, widened; of int8 the level.
 double Element(std::span<const uint8_t> bytes, KvType type, size_t i) {
+  if (type == KvType::kInt8) return static_cast<int8_t>(bytes[i]);
   if (type == KvType::kF32) {
     float value;
     std::memcpy(&value, &bytes[i * 4], 4);
@@ -236,6 +246,10 @@ TEST_P(KvAppendTest, LayoutIsTheDocumentedOne) {
           ASSERT_EQ(Element(cache.v_bytes(), type, j * v_stride + d), 0.0);
         }
       }
+      if (type == KvType::kInt8) {
+        EXPECT_TRUE(SameBits(cache.k_scales(), cache.key_scales({0, 128})));
+        EXPECT_TRUE(SameBits(cache.v_scales(), cache.value_scales({0, 128})));
+      }
       EXPECT_TRUE(cache.Intact());
     }
   }
@@ -257,6 +271,11 @@ TEST_P(KvAppendTest, WritesOneKeyOnly) {
       }
       for (size_t i = 0; i < cache.v_bytes().size(); ++i) {
         ASSERT_EQ(cache.v_bytes()[i] == 0xFF, i / size / 32 != position) << i;
+      }
+      for (size_t j = 0; j < 128; ++j) {
+        const bool unset = type != KvType::kInt8 || j != position;
+        ASSERT_EQ(std::isnan(cache.k_scales()[j]), unset) << j;
+        ASSERT_EQ(std::isnan(cache.v_scales()[j]), unset) << j;
       }
       EXPECT_TRUE(cache.Intact());
     }
@@ -280,6 +299,24 @@ TEST_P(KvAppendTest, AnyOrderGivesTheSameCache) {
     }
     EXPECT_TRUE(SameBits(ascending.k_bytes(), shuffled.k_bytes()));
     EXPECT_TRUE(SameBits(ascending.v_bytes(), shuffled.v_bytes()));
+  }
+}
+
+// A key of zeros, or one too small to scale, is zero; a large one keeps its largest element.
+TEST_P(KvAppendTest, Int8OfExtremeKeys) {
+  const std::vector<float> sizes = {0.0f, 1e-40f, 3.7e-37f, 3.8e-37f, 1.0f, 3e38f};
+  KvCacheFixture cache(KvType::kInt8, sizes.size(), 20);
+  for (size_t j = 0; j < sizes.size(); ++j) {
+    std::vector<float> row(20, sizes[j] / 3);
+    row[7] = -sizes[j];
+    cache.Append(kernels(), j, row, row);
+    EXPECT_EQ(cache.k_scales()[j], cache.key_scales({j, j + 1})[0]);
+    EXPECT_EQ(cache.v_scales()[j], cache.value_scales({j, j + 1})[0]);
+    for (size_t d = 0; d < 20; ++d) {
+      EXPECT_EQ(Element(cache.k_bytes(), KvType::kInt8, d * 16 + j), cache.key(j)[d]);
+      EXPECT_EQ(Element(cache.v_bytes(), KvType::kInt8, j * 32 + d), cache.value(j)[d]);
+    }
+    EXPECT_EQ(cache.value(j)[7], j < 3 ? 0 : -127) << sizes[j];
   }
 }
 

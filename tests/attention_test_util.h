@@ -4,6 +4,7 @@
 
 #include "kernels/attention.h"
 #include "tests/reference/attention.h"
+#include "tests/reference/canonical.h"
 #include "tests/test_util.h"
 
 namespace pocketglm {
@@ -16,17 +17,39 @@ class KvCacheFixture {
         head_dim_(head_dim),
         k_(KvKeyBytes(type, RoundUp(keys, kAttentionBlock), head_dim)),
         v_(KvValueBytes(type, RoundUp(keys, kAttentionBlock), head_dim)),
+        k_scales_(RoundUp(keys, kAttentionBlock)),
+        v_scales_(RoundUp(keys, kAttentionBlock)),
         keys_(keys * head_dim),
-        values_(keys * head_dim) {}
+        values_(keys * head_dim),
+        key_scales_(type == KvType::kInt8 ? keys : 0),
+        value_scales_(key_scales_.size()) {}
 
-  KvHead head() { return {k_.data(), v_.data(), type_, head_dim_}; }
+  KvHead head() {
+    return {.k = k_.data(),
+            .v = v_.data(),
+            .k_scales = type_ == KvType::kInt8 ? k_scales_.data() : nullptr,
+            .v_scales = type_ == KvType::kInt8 ? v_scales_.data() : nullptr,
+            .type = type_,
+            .head_dim = head_dim_};
+  }
 
   void Append(const Kernels& kernels, size_t position, std::span<const float> k,
               std::span<const float> v) {
     kernels.kv_append(k.data(), v.data(), position, head());
+    float* const key = &keys_[position * head_dim_];
+    float* const value = &values_[position * head_dim_];
+    if (type_ == KvType::kInt8) {
+      const canonical::Quantized k_levels = canonical::Quantize(k, head_dim_);
+      const canonical::Quantized v_levels = canonical::Quantize(v, head_dim_);
+      std::copy(k_levels.q.begin(), k_levels.q.end(), key);
+      std::copy(v_levels.q.begin(), v_levels.q.end(), value);
+      key_scales_[position] = k_levels.scales[0];
+      value_scales_[position] = v_levels.scales[0];
+      return;
+    }
     for (size_t d = 0; d < head_dim_; ++d) {
-      keys_[position * head_dim_ + d] = Rounded(k[d]);
-      values_[position * head_dim_ + d] = Rounded(v[d]);
+      key[d] = Rounded(k[d]);
+      value[d] = Rounded(v[d]);
     }
   }
 
@@ -39,7 +62,7 @@ class KvCacheFixture {
     }
   }
 
-  // Key and value number `position` as the cache should hold them.
+  // Key and value number `position` as the cache should hold them: for int8 their levels.
   std::span<const float> key(size_t position) const { return keys({position, position + 1}); }
   std::span<const float> value(size_t position) const { return values({position, position + 1}); }
   std::span<const float> keys(Range range) const {
@@ -48,20 +71,33 @@ class KvCacheFixture {
   std::span<const float> values(Range range) const {
     return {values_.data() + range.begin * head_dim_, range.size() * head_dim_};
   }
+  // The scales the cache should hold; empty for other types than int8.
+  std::span<const float> key_scales(Range range) const { return Part(key_scales_, range); }
+  std::span<const float> value_scales(Range range) const { return Part(value_scales_, range); }
 
+  // The scales it does hold.
+  std::span<float> k_scales() { return k_scales_.row(); }
+  std::span<float> v_scales() { return v_scales_.row(); }
   std::span<const uint8_t> k_bytes() { return k_.row(); }
   std::span<const uint8_t> v_bytes() { return v_.row(); }
-  bool Intact() { return k_.Intact() && v_.Intact(); }
+  bool Intact() { return k_.Intact() && v_.Intact() && k_scales_.Intact() && v_scales_.Intact(); }
 
  private:
   float Rounded(float x) const {
     return type_ == KvType::kF32 ? x : static_cast<float>(reference::RoundToF16(x));
   }
 
+  static std::span<const float> Part(const std::vector<float>& scales, Range range) {
+    if (scales.empty()) return {};
+    return {scales.data() + range.begin, range.size()};
+  }
+
   KvType type_;
   size_t head_dim_;
   Guarded<uint8_t> k_, v_;
+  Guarded<float> k_scales_, v_scales_;
   std::vector<float> keys_, values_;
+  std::vector<float> key_scales_, value_scales_;
 };
 
 // The state of `heads` query heads, guarded.

@@ -9,8 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "kernels/float16.h"
+#include "kernels/kernels.h"
 #include "kernels/panels.h"
 #include "runtime/hf_checkpoint.h"
+#include "runtime/quantize_weights.h"
 #include "runtime/tokenizer.h"
 #include "runtime/weights.h"
 #include "tests/file_test_util.h"
@@ -124,8 +127,7 @@ void WriteCheckpoint(const TempDir& dir, const TinyModel& model,
             R"({"metadata":{"total_size":1},"weight_map":{)" + map + "}}");
 }
 
-StatusOr<ConvertResult> Convert(const TempDir& dir,
-                                Quantization quantization = Quantization::kF32) {
+StatusOr<ConvertResult> Convert(const TempDir& dir, Quantization quantization = kF32Weights) {
   ConvertOptions options;
   options.quantization = quantization;
   return ConvertCheckpoint(dir.path(), dir / "out.pglm", options);
@@ -238,8 +240,8 @@ TEST(ConvertTest, ConvertsEveryWeightOfEveryKindOfModel) {
         model.model_type = model_type;
         model.attention_bias = bias;
         model.tied = tied;
-        ExpectConverts(model, Quantization::kF32, 1);
-        ExpectConverts(model, Quantization::kBf16, 3);
+        ExpectConverts(model, kF32Weights, 1);
+        ExpectConverts(model, kBf16Weights, 3);
       }
     }
   }
@@ -249,8 +251,8 @@ TEST(ConvertTest, ReadsEveryFloatType) {
   for (const char* dtype : {"F32", "F16", "BF16"}) {
     TinyModel model;
     model.dtype = dtype;
-    ExpectConverts(model, Quantization::kF32, 2);
-    ExpectConverts(model, Quantization::kBf16, 1);
+    ExpectConverts(model, kF32Weights, 2);
+    ExpectConverts(model, kBf16Weights, 1);
   }
 }
 
@@ -260,7 +262,7 @@ TEST(ConvertTest, ConvertsTensorsLargerThanABlock) {
   model.layers = 1;
   model.hidden = 1001;
   model.vocab = 3001;
-  ExpectConverts(model, Quantization::kF32, 1);
+  ExpectConverts(model, kF32Weights, 1);
 }
 
 TEST(ConvertTest, WritesTheSameFileTwice) {
@@ -282,12 +284,127 @@ TEST(ConvertTest, RoundsToBf16) {
   tensors[2].values[1] = 1.0f + 0x1p-8f + 0x1p-20f;  // Above the tie: up.
   tensors[2].values[2] = 1.0f + 0x1p-7f + 0x1p-8f;   // A tie: to even, up.
   WriteCheckpoint(dir, model, tensors);
-  ASSERT_TRUE(Convert(dir, Quantization::kBf16).ok());
+  ASSERT_TRUE(Convert(dir, kBf16Weights).ok());
   const auto loaded = LoadModel(dir / "out.pglm");
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
   EXPECT_EQ(UnpackWeight(loaded->weights.lm_head, 0, 0), 1.0f);
   EXPECT_EQ(UnpackWeight(loaded->weights.lm_head, 0, 1), 1.0f + 0x1p-7f);
   EXPECT_EQ(UnpackWeight(loaded->weights.lm_head, 0, 2), 1.0f + 0x1p-6f);
+}
+
+// ---- Integer weights.
+
+// The levels of `w` and the scale of each group, as QuantizeWeights gives them for one row: what
+// the model file must hold. (That those are good is the business of quantize_weights_test.)
+std::vector<float> Rounded(WeightType type, size_t group, const std::vector<float>& w) {
+  std::vector<int8_t> q(w.size());
+  std::vector<uint16_t> scales(CeilDiv(w.size(), group));
+  RoundingError error;
+  QuantizeWeights(type, group, ScaleRule::kLeastSquares, w, q, scales, &error);
+  std::vector<float> rounded;
+  const float low = type == WeightType::kInt4 ? -8.0f : -127.0f;
+  const float high = type == WeightType::kInt4 ? 7.0f : 127.0f;
+  for (size_t i = 0; i < w.size(); ++i) {
+    const float scale = F32FromF16(scales[i / group]);
+    rounded.push_back(static_cast<float>(q[i]) * scale);
+    // Half a scale away from the weight, or from the end of the range where it was clipped.
+    const float nearest = scale == 0.0f ? 0.0f : std::clamp(w[i] / scale, low, high) * scale;
+    EXPECT_NEAR(rounded[i], nearest, 0.5001f * std::fabs(scale));
+  }
+  return rounded;
+}
+
+void ExpectRounded(const PackedMatrix& matrix, const Quantization& quantization, size_t rows,
+                   size_t cols, const RowOf& row_of) {
+  ASSERT_EQ(matrix.type, quantization.matrix);
+  ASSERT_EQ(matrix.group, quantization.group);
+  ASSERT_EQ(matrix.rows, rows);
+  ASSERT_EQ(matrix.cols, cols);
+  for (size_t r = 0; r < rows; ++r) {
+    const auto [name, row] = row_of(r);
+    std::vector<float> w(cols, 0.0f);
+    for (size_t c = 0; c < cols && !name.empty(); ++c) w[c] = Value(name, row, c);
+    const std::vector<float> expected = Rounded(quantization.matrix, quantization.group, w);
+    for (size_t c = 0; c < cols; ++c) {
+      ASSERT_EQ(UnpackWeight(matrix, r, c), expected[c]) << name << " " << row << " " << c;
+    }
+  }
+}
+
+void ExpectRoundedModel(const Model& loaded, const TinyModel& model,
+                        const Quantization& quantization) {
+  const auto rows_of = [](const std::string& name) {
+    return [name](size_t row) { return std::pair(name, row); };
+  };
+  const Weights& weights = loaded.weights;
+  const std::string embedding = "model.embed_tokens.weight";
+  ASSERT_EQ(weights.embedding.type, WeightType::kInt8);
+  ASSERT_EQ(weights.embedding.group, quantization.group);
+  for (size_t r = 0; r < model.vocab; ++r) {
+    std::vector<float> w;
+    for (size_t c = 0; c < model.hidden; ++c) w.push_back(Value(embedding, r, c));
+    std::vector<float> found(model.hidden);
+    BestKernels().embedding_row(weights.embedding, r, found.data());
+    ASSERT_EQ(found, Rounded(WeightType::kInt8, quantization.group, w)) << "row " << r;
+  }
+  ExpectVector(weights.final_norm, model.hidden, "model.norm.weight");
+  ExpectRounded(weights.lm_head, quantization, model.vocab, model.hidden,
+                rows_of(model.tied ? embedding : "lm_head.weight"));
+  const size_t q_rows = model.heads * model.head_dim;
+  const size_t kv_rows = model.kv_heads * model.head_dim;
+  for (size_t i = 0; i < model.layers; ++i) {
+    const LayerWeights& layer = weights.layers[i];
+    const std::string name = "model.layers." + std::to_string(i) + ".";
+    ExpectVector(layer.input_norm, model.hidden, name + "input_layernorm.weight");
+    ExpectRounded(layer.qkv, quantization, q_rows + 2 * kv_rows, model.hidden, [&](size_t row) {
+      if (row < q_rows) return std::pair(name + "self_attn.q_proj.weight", row);
+      row -= q_rows;
+      if (row < kv_rows) return std::pair(name + "self_attn.k_proj.weight", row);
+      return std::pair(name + "self_attn.v_proj.weight", row - kv_rows);
+    });
+    ExpectRounded(layer.attention_out, quantization, model.hidden, q_rows,
+                  rows_of(name + "self_attn.o_proj.weight"));
+    ExpectRounded(layer.gate_up, quantization, 2 * RoundUp(model.intermediate, 16), model.hidden,
+                  [&](size_t row) {
+                    const size_t index = row / 32 * 16 + row % 16;
+                    if (index >= model.intermediate) return std::pair(std::string(), size_t{0});
+                    return std::pair(name + "mlp.gate_up_proj.weight",
+                                     row / 16 % 2 * model.intermediate + index);
+                  });
+    ExpectRounded(layer.down, quantization, model.hidden, model.intermediate,
+                  rows_of(name + "mlp.down_proj.weight"));
+  }
+}
+
+TEST(ConvertTest, RoundsEveryWeightToIntegers) {
+  for (const WeightType type : {WeightType::kInt8, WeightType::kInt4}) {
+    for (const size_t group : {32, 64, 128}) {
+      const Quantization quantization = {type, group};
+      SCOPED_TRACE(QuantizationName(quantization));
+      const TempDir dir;
+      TinyModel model;
+      model.tied = group == 64;
+      model.hidden = group + 5;
+      model.intermediate = 2 * group + 21;
+      WriteCheckpoint(dir, model, MakeTensors(model), group == 32 ? 1 : 2);
+      const auto result = Convert(dir, quantization);
+      ASSERT_TRUE(result.ok()) << result.status().message();
+      EXPECT_FALSE(result->errors.empty());
+      for (const TensorError& error : result->errors) {
+        const bool int8 = type == WeightType::kInt8 || error.tensor == "embedding";
+        EXPECT_GT(error.relative, 0) << error.tensor;
+        EXPECT_LT(error.relative, int8 ? 0.01 : 0.2) << error.tensor;
+      }
+      const auto loaded = LoadModel(dir / "out.pglm");
+      ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+      EXPECT_EQ(loaded->file.metadata.quantization, quantization);
+      ExpectRoundedModel(*loaded, model, quantization);
+
+      const std::string first = ReadFile(dir / "out.pglm");
+      ASSERT_TRUE(Convert(dir, quantization).ok());
+      EXPECT_EQ(ReadFile(dir / "out.pglm"), first);
+    }
+  }
 }
 
 TEST(ConvertTest, IgnoresWhatIsNoTextWeight) {
@@ -443,14 +560,14 @@ TEST(ConvertTest, AnInterruptionLeavesNothingBehind) {
 class BadCheckpointTest : public testing::Test {
  protected:
   // The message for the checkpoint as it is; nothing may have been written.
-  std::string Message(Quantization quantization = Quantization::kF32) {
+  std::string Message(Quantization quantization = kF32Weights) {
     const auto result = Convert(dir_, quantization);
     EXPECT_FALSE(std::filesystem::exists(dir_ / "out.pglm"));
     return result.ok() ? "converted" : result.status().message();
   }
 
   std::string MessageFor(const std::vector<TestTensor>& tensors,
-                         Quantization quantization = Quantization::kF32) {
+                         Quantization quantization = kF32Weights) {
     WriteCheckpoint(dir_, model_, tensors);
     return Message(quantization);
   }
@@ -572,7 +689,9 @@ TEST_F(BadCheckpointTest, WeightsThatAreNotFinite) {
        {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
         std::numeric_limits<float>::quiet_NaN()}) {
     tensor.values[4 * 20 + 19] = bad;
-    for (const Quantization quantization : {Quantization::kF32, Quantization::kBf16}) {
+    for (const Quantization quantization :
+         {kF32Weights, kBf16Weights, Quantization{WeightType::kInt8, 32},
+          Quantization{WeightType::kInt4, 64}}) {
       const std::string message = MessageFor(tensors_, quantization);
       EXPECT_TRUE(message.starts_with(start)) << message;
     }
@@ -583,16 +702,32 @@ TEST_F(BadCheckpointTest, WeightsTooLargeForBf16) {
   TestTensor& tensor = Find("model.layers.0.self_attn.v_proj.weight");
   tensor.dtype = "F32";
   tensor.values[0] = 0x1.ffp127f;
-  const std::string message = MessageFor(tensors_, Quantization::kBf16);
+  const std::string message = MessageFor(tensors_, kBf16Weights);
   EXPECT_TRUE(message.starts_with(file_ + ": tensor " + tensor.name +
                                   ": row 0: expected finite weights of magnitude up to "))
       << message;
   tensor.values[0] = std::nextafter(0x1.ffp127f, 0.0f);
   WriteCheckpoint(dir_, model_, tensors_);
-  ASSERT_TRUE(Convert(dir_, Quantization::kBf16).ok());
+  ASSERT_TRUE(Convert(dir_, kBf16Weights).ok());
   const auto loaded = LoadModel(dir_ / "out.pglm");
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
   EXPECT_EQ(UnpackWeight(loaded->weights.layers[0].qkv, 24, 0), 0x1.fep127f);
+}
+
+TEST_F(BadCheckpointTest, WeightsTooLargeForIntegers) {
+  TestTensor& tensor = Find("model.layers.0.self_attn.v_proj.weight");
+  tensor.dtype = "F32";
+  for (const WeightType type : {WeightType::kInt8, WeightType::kInt4}) {
+    tensor.values[0] = std::nextafter(kMaxQuantizable, 1e6f);
+    const std::string message = MessageFor(tensors_, {type, 32});
+    EXPECT_TRUE(message.starts_with(file_ + ": tensor " + tensor.name +
+                                    ": row 0: expected finite weights of magnitude up to "))
+        << message;
+    tensor.values[0] = kMaxQuantizable;
+    WriteCheckpoint(dir_, model_, tensors_);
+    EXPECT_TRUE(Convert(dir_, {type, 32}).ok());
+    std::filesystem::remove(dir_ / "out.pglm");
+  }
 }
 
 // ---- Shards.

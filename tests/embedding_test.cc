@@ -1,6 +1,7 @@
 #include "kernels/embedding.h"
 
 #include "tests/reference/embedding.h"
+#include "tests/reference/quantize.h"
 #include "tests/test_util.h"
 
 namespace pocketglm {
@@ -46,6 +47,41 @@ TEST_P(EmbeddingTest, LooksUpBf16) {
       EXPECT_TRUE(Within(y.row(), reference::EmbeddingRow(table.row(), cols, row), kExact))
           << "cols " << cols << ", row " << row;
       EXPECT_TRUE(y.Intact());
+    }
+  }
+}
+
+// Rows of levels and f16 scales; what pads them stays all ones. A product of 8 and 11 bits is
+// exact.
+TEST_P(EmbeddingTest, LooksUpInt8) {
+  Random random(3);
+  for (size_t group : {32, 64, 128}) {
+    for (size_t cols : Lengths()) {
+      const size_t row_bytes = EmbeddingRowBytes(WeightType::kInt8, cols, group);
+      ASSERT_EQ(row_bytes % 64, 0u);
+      Guarded<uint8_t> table(kRows * row_bytes);
+      std::vector<double> expected(kRows * cols);
+      for (size_t row = 0; row < kRows; ++row) {
+        uint8_t* const bytes = table.data() + row * row_bytes;
+        for (size_t i = 0; i < cols; ++i) bytes[i] = static_cast<uint8_t>(random.Bits());
+        for (size_t g = 0; g < CeilDiv(cols, group); ++g) {
+          uint16_t scale = static_cast<uint16_t>(random.Bits());  // Subnormal, negative, zero.
+          if ((scale & 0x7C00) == 0x7C00) scale ^= 0x4000;        // But finite.
+          if (g % 5 == 3) scale &= 0x83FF;
+          std::memcpy(bytes + EmbeddingScaleOffset(cols) + 2 * g, &scale, 2);
+          for (size_t i = g * group; i < std::min(cols, (g + 1) * group); ++i) {
+            expected[row * cols + i] = static_cast<int8_t>(bytes[i]) * reference::F16Value(scale);
+          }
+        }
+      }
+      const EmbeddingTable view = {table.data(), WeightType::kInt8, kRows, cols, group};
+      for (size_t row = 0; row < kRows; ++row) {
+        Guarded<float> y(cols, row);
+        kernels().embedding_row(view, row, y.data());
+        EXPECT_TRUE(Within(y.row(), std::span(&expected[row * cols], cols), kExact))
+            << "cols " << cols << ", group " << group << ", row " << row;
+        EXPECT_TRUE(y.Intact());
+      }
     }
   }
 }

@@ -223,7 +223,7 @@ class GoldenTest : public testing::TestWithParam<std::string> {
   }
 
   // The checkpoint as it is now, converted and open.
-  StatusOr<Model> Open(Quantization quantization = Quantization::kF32) {
+  StatusOr<Model> Open(Quantization quantization = kF32Weights) {
     checkpoint_.Save(dir_);
     return ConvertAndLoad(dir_.path(), dir_ / "model.pglm", quantization);
   }
@@ -268,10 +268,10 @@ TEST_P(GoldenTest, MatchesTransformers) {
 // bf16 holds the bf16 checkpoints exactly, so the logits are the same bits.
 TEST_P(GoldenTest, Bf16ModelFileOfABf16CheckpointGivesTheSameBits) {
   if (checkpoint_.config.at("dtype") != "bfloat16") GTEST_SKIP() << "not a bf16 checkpoint";
-  const StatusOr<Model> bf16 = Open(Quantization::kBf16);
+  const StatusOr<Model> bf16 = Open(kBf16Weights);
   ASSERT_TRUE(bf16.ok()) << bf16.status().message();
   const std::vector<float> logits = LogitsOf(*bf16, expected_.tokens, {});
-  const StatusOr<Model> f32 = Open(Quantization::kF32);
+  const StatusOr<Model> f32 = Open(kF32Weights);
   ASSERT_TRUE(f32.ok()) << f32.status().message();
   EXPECT_TRUE(SameBits(logits, LogitsOf(*f32, expected_.tokens, {})));
 }

@@ -1,5 +1,6 @@
 #include "kernels/matmul_float.h"
 
+#include "kernels/float16.h"
 #include "tests/reference/matmul_float.h"
 #include "tests/test_util.h"
 
@@ -19,14 +20,14 @@ class Weights {
         rows_(rows),
         cols_(cols),
         values_(RoundUp(rows, 16) * cols, 0.0f),
-        packed_(PackedBytes(type, rows, cols)) {
+        packed_(PackedBytes(type, rows, cols, 0)) {
     random.Fill({values_.data(), rows * cols}, -1.0f, 1.0f);
     if (type == WeightType::kBf16) {
       for (float& value : values_) value = F32FromBf16(Bf16FromF32(value));
     }
     for (size_t p = 0; p < PanelCount(rows); ++p) {
       PackPanel(type, {&values_[p * 16 * cols], std::min<size_t>(16, rows - p * 16), cols, cols},
-                packed_.data() + p * PanelBytes(type, cols));
+                packed_.data() + p * PanelBytes(type, cols, 0));
     }
     // What pads the last panel's rows is never multiplied into an output that is written.
   }

@@ -24,7 +24,7 @@ constexpr const char* kConfig = R"({"model_type":"glm4","num_hidden_layers":2,"h
     "vocab_size":37,"max_position_embeddings":64,"rms_norm_eps":1e-05,"attention_bias":true,
     "partial_rotary_factor":1.0})";
 
-ModelMetadata TestMetadata(Quantization quantization = Quantization::kF32) {
+ModelMetadata TestMetadata(Quantization quantization = kF32Weights) {
   ModelMetadata metadata;
   metadata.config = kConfig;
   metadata.generation_config = R"({"do_sample":true,"temperature":0.8})";
@@ -96,7 +96,9 @@ class ModelFileTest : public testing::Test {
 };
 
 TEST_F(ModelFileTest, ReadsBackWhatWasWritten) {
-  for (const Quantization quantization : {Quantization::kF32, Quantization::kBf16}) {
+  for (const Quantization quantization :
+       {kF32Weights, kBf16Weights, Quantization{WeightType::kInt8, 32},
+        Quantization{WeightType::kInt4, 64}, Quantization{WeightType::kInt4, 128}}) {
     for (const size_t tokenizer_bytes : {size_t{0}, size_t{64}, size_t{1001}}) {
       const ModelMetadata metadata = TestMetadata(quantization);
       WriteModel(path_, metadata, tokenizer_bytes);
@@ -151,7 +153,7 @@ TEST_F(ModelFileTest, SameInputGivesSameBytes) {
 }
 
 TEST_F(ModelFileTest, FindsEveryDamagedTensor) {
-  WriteModel(path_, TestMetadata(Quantization::kBf16), 100);
+  WriteModel(path_, TestMetadata(kBf16Weights), 100);
   const std::string good = ReadFile(path_);
   const auto model = OpenModelFile(path_);
   ASSERT_TRUE(model.ok());
@@ -211,8 +213,11 @@ TEST_F(ModelFileTest, RefusesWrongMetadata) {
   };
   EXPECT_EQ(message(R"("architecture":"glm4")", R"("architecture":"glm")"),
             path_ + ": metadata architecture: expected glm4 as in its config, found glm");
-  EXPECT_EQ(message(R"("quantization":"f32")", R"("quantization":"q9")"),
-            path_ + ": metadata quantization: expected one of f32, bf16, found q9");
+  EXPECT_EQ(
+      message(R"("quantization":"f32")", R"("quantization":"q9")"),
+      path_ +
+          ": metadata quantization: expected one of f32, bf16, int8-g32, int8-g64, int8-g128, "
+          "int4-g32, int4-g64, int4-g128, found q9");
   EXPECT_EQ(message(R"("quantization":"f32",)", ""),
             path_ + ": metadata quantization: expected a value, found none");
   EXPECT_EQ(message(R"("chat_format":"glm4",)", ""),
@@ -393,7 +398,7 @@ TEST_F(ModelFileTest, CreateSaysWhyItCannot) {
 }
 
 TEST_F(ModelFileTest, GivesTypedWeights) {
-  WriteModel(path_, TestMetadata(Quantization::kBf16), 77);
+  WriteModel(path_, TestMetadata(kBf16Weights), 77);
   const auto model = LoadModel(path_);
   ASSERT_TRUE(model.ok()) << model.status().message();
   const auto is = [&](const void* data, const std::string& name) {

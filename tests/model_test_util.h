@@ -22,7 +22,7 @@ namespace pocketglm {
 
 // Converts the Hugging Face checkpoint in `directory` to the file `output`, and opens that.
 inline StatusOr<Model> ConvertAndLoad(const std::string& directory, const std::string& output,
-                                      Quantization quantization = Quantization::kF32) {
+                                      Quantization quantization = kF32Weights) {
   ConvertOptions options;
   options.quantization = quantization;
   POCKETGLM_ASSIGN_OR_RETURN([[maybe_unused]] const ConvertResult result,
@@ -115,7 +115,7 @@ inline void WriteRandomGlm(const RandomGlm& glm, const std::string& directory,
 // A random checkpoint, converted and open, its files in a folder that goes away with it.
 class RandomModel {
  public:
-  explicit RandomModel(const RandomGlm& glm, Quantization quantization = Quantization::kF32) {
+  explicit RandomModel(const RandomGlm& glm, Quantization quantization = kF32Weights) {
     WriteRandomGlm(glm, dir_.path());
     StatusOr<Model> model = ConvertAndLoad(dir_.path(), path(), quantization);
     EXPECT_TRUE(model.ok()) << model.status().message();

@@ -22,11 +22,16 @@ class ProgramsTest : public testing::Test {
     const RandomGlm glm = {.hidden = 32, .vocab = kVocab, .context = kContext};
     const TempDir checkpoint;
     WriteRandomGlm(glm, checkpoint.path());
-    ASSERT_EQ(RunProgram("convert_glm", {checkpoint.path(), "-o", Path("mute.pglm")}).exit_code, 0);
+    ASSERT_EQ(
+        RunProgram("convert_glm", {checkpoint.path(), "-o", Path("mute.pglm"), "--quant", "bf16"})
+            .exit_code,
+        0);
     WriteFile(checkpoint / "tokenizer.json",
               ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
-    ASSERT_EQ(RunProgram("convert_glm", {checkpoint.path(), "-o", Path("model.pglm")}).exit_code,
-              0);
+    ASSERT_EQ(
+        RunProgram("convert_glm", {checkpoint.path(), "-o", Path("model.pglm"), "--quant", "bf16"})
+            .exit_code,
+        0);
   }
   static void TearDownTestSuite() {
     delete dir_;
@@ -274,7 +279,8 @@ TEST_F(ProgramsTest, SamplingAsTheModelSaysOrTheFlags) {
             R"({"do_sample": true, "temperature": 0.75, "top_k": 7, "top_p": 0.9,)"
             R"( "repetition_penalty": 1.25})");
   const std::string model = checkpoint / "model.pglm";
-  ASSERT_EQ(RunProgram("convert_glm", {checkpoint.path(), "-o", model}).exit_code, 0);
+  ASSERT_EQ(
+      RunProgram("convert_glm", {checkpoint.path(), "-o", model, "--quant", "bf16"}).exit_code, 0);
   const auto answer = [](const std::string& path, const std::vector<std::string>& flags) {
     std::vector<std::string> arguments = {"-m", path, "-p", "kettle", "-n", "30", "--stats", "off"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
@@ -319,7 +325,8 @@ TEST_F(ProgramsTest, InterruptedProgramsExitWith130) {
   WriteRandomGlm({.hidden = 32, .vocab = kVocab, .context = 1000000}, checkpoint.path(),
                  ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
   const std::string model = checkpoint / "model.pglm";
-  ASSERT_EQ(RunProgram("convert_glm", {checkpoint.path(), "-o", model}).exit_code, 0);
+  ASSERT_EQ(RunProgram("convert_glm", {checkpoint.path(), "-o", model, "--quant", "f32"}).exit_code,
+            0);
   // Greedy, this model does not stop by itself for a long time.
   const ProgramResult result = RunCommand(
       "timeout --preserve-status -s INT 2 " +
@@ -363,8 +370,8 @@ TEST_F(ProgramsTest, EvalGlmLogits) {
   std::replace(lines.begin(), lines.begin() + 20, ',', '\n');
   WriteFile(Path("tokens.txt"), lines);
   for (const std::string& argument : {TokenList(tokens), "@" + Path("tokens.txt")}) {
-    const ProgramResult result =
-        EvalGlm({"--tokens", argument, "--logits", Path("logits.npy"), "--batch", "4"});
+    const ProgramResult result = EvalGlm(
+        {"--tokens", argument, "--logits", Path("logits.npy"), "--batch", "4", "--kv", "f32"});
     EXPECT_EQ(result.exit_code, 0) << result.err;
     const std::string npy = ReadFile(Path("logits.npy"));
     // NumPy's format 1.0: magic, version, length of the header, header; all padded to 64 bytes.

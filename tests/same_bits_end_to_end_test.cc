@@ -13,8 +13,8 @@ namespace pocketglm {
 namespace {
 
 constexpr size_t kTokens = 64;
-constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16};
-constexpr const char* kKvNames[] = {"f32", "f16"};
+constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
+constexpr const char* kKvNames[] = {"f32", "f16", "int8"};
 
 // The oldest CPU of the architecture that PocketGLM runs on, to qemu.
 #if defined(__x86_64__)
@@ -51,15 +51,15 @@ class SameBitsEndToEndTest : public testing::TestWithParam<std::string> {
                                                        .vocab = 870,
                                                        .rotary = 0.5,
                                                        .seed = 2}}};
-    std::string directory = kDemo;
+    directory_ = kDemo;
     if (GetParam() == "demo") {
       if (!std::filesystem::exists(kDemo + "/config.json")) GTEST_SKIP() << kDemo << " is not here";
     } else {
-      directory = dir_.path();
-      WriteRandomGlm(random.at(GetParam()), directory,
+      directory_ = dir_.path();
+      WriteRandomGlm(random.at(GetParam()), directory_,
                      ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
     }
-    StatusOr<Model> model = ConvertAndLoad(directory, path(), Quantization::kBf16);
+    StatusOr<Model> model = ConvertAndLoad(directory_, path(), kBf16Weights);
     ASSERT_TRUE(model.ok()) << model.status().message();
     model_ = *std::move(model);
     tokens_ = RandomTokens(kTokens, model_.config().vocab_size, 3);
@@ -68,6 +68,7 @@ class SameBitsEndToEndTest : public testing::TestWithParam<std::string> {
   std::string path() const { return dir_ / "model.pglm"; }
 
   const TempDir dir_;
+  std::string directory_;  // The checkpoint.
   Model model_;
   std::vector<int32_t> tokens_;
 };
@@ -92,11 +93,42 @@ TEST_P(SameBitsEndToEndTest, Logits) {
   }
 }
 
+// Integer weights of every group size.
+TEST_P(SameBitsEndToEndTest, LogitsOfIntegerWeights) {
+  const std::vector<float> bf16 = LogitsOf(model_, tokens_, {});
+  for (const Quantization quantization :
+       {Quantization{WeightType::kInt4, 32}, Quantization{WeightType::kInt4, 64},
+        Quantization{WeightType::kInt4, 128}, Quantization{WeightType::kInt8, 64}}) {
+    SCOPED_TRACE(QuantizationName(quantization));
+    const StatusOr<Model> model = ConvertAndLoad(directory_, dir_ / "int.pglm", quantization);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    for (const KvType kv : kKvTypes) {
+      const std::vector<float> expected = LogitsOf(*model, tokens_, {.kv = kv});
+      EXPECT_FALSE(SameBits(expected, bf16));
+      for (const float logit : expected) ASSERT_TRUE(std::isfinite(logit));
+      for (const IsaLevel level : SupportedLevels()) {
+        for (const size_t threads : {1, 3}) {
+          for (const size_t batch : {1, 7, 64}) {
+            EXPECT_TRUE(SameBits(
+                expected, LogitsOf(*model, tokens_,
+                                   {.level = level, .threads = threads, .kv = kv, .batch = batch})))
+                << IsaLevelName(level) << ", " << threads << " threads, batches of " << batch;
+          }
+        }
+      }
+    }
+  }
+}
+
 // The types of cache are types of arithmetic: their logits differ, or the test above compares
 // nothing.
 TEST_P(SameBitsEndToEndTest, CacheTypesDiffer) {
-  EXPECT_FALSE(SameBits(LogitsOf(model_, tokens_, {.kv = KvType::kF32}),
-                        LogitsOf(model_, tokens_, {.kv = KvType::kF16})));
+  const std::vector<float> f32 = LogitsOf(model_, tokens_, {.kv = KvType::kF32});
+  const std::vector<float> f16 = LogitsOf(model_, tokens_, {.kv = KvType::kF16});
+  const std::vector<float> int8 = LogitsOf(model_, tokens_, {.kv = KvType::kInt8});
+  EXPECT_FALSE(SameBits(f32, f16));
+  EXPECT_FALSE(SameBits(f32, int8));
+  EXPECT_FALSE(SameBits(f16, int8));
 }
 
 TEST_P(SameBitsEndToEndTest, EmulatedCpu) {

@@ -1,5 +1,6 @@
 // Every kernel gives the same bits on every level: those of the canonical arithmetic, which
 // tests/reference/canonical.h spells out. So two levels agree even if no machine has both.
+#include "kernels/float16.h"
 #include "tests/attention_test_util.h"
 #include "tests/reference/canonical.h"
 #include "tests/test_util.h"
@@ -98,10 +99,10 @@ TEST_P(SameBitsTest, MatMulFloat) {
         if (type == WeightType::kBf16) {
           for (float& value : values) value = F32FromBf16(Bf16FromF32(value));
         }
-        Guarded<uint8_t> packed(PackedBytes(type, rows, cols));
+        Guarded<uint8_t> packed(PackedBytes(type, rows, cols, 0));
         for (size_t p = 0; p < PanelCount(rows); ++p) {
           PackPanel(type, {&values[p * 16 * cols], std::min<size_t>(16, rows - p * 16), cols, cols},
-                    packed.data() + p * PanelBytes(type, cols));
+                    packed.data() + p * PanelBytes(type, cols, 0));
         }
         const PackedMatrix w = {packed.data(), type, rows, cols};
         const Guarded<float> bias = RandomRow(random, rows, -1.0f, 1.0f);
@@ -126,7 +127,7 @@ TEST_P(SameBitsTest, MatMulFloat) {
 
 // Attention with its merges, and the cache it reads.
 TEST_P(SameBitsTest, Attention) {
-  for (KvType type : {KvType::kF32, KvType::kF16}) {
+  for (KvType type : {KvType::kF32, KvType::kF16, KvType::kInt8}) {
     for (size_t head_dim : {4, 20, 64, 128}) {
       for (size_t keys : {1, 17, 64, 100, 1024, 1025, 2500}) {
         Random random(head_dim * 1009 + keys);
@@ -144,7 +145,8 @@ TEST_P(SameBitsTest, Attention) {
           for (size_t begin = 0; begin < keys; begin += kAttentionChunk) {
             const Range chunk = {begin, std::min(keys, begin + kAttentionChunk)};
             canonical::HeadState state =
-                canonical::AttendChunk(q.row(h), cache.keys(chunk), cache.values(chunk), scale);
+                canonical::AttendChunk(q.row(h), cache.keys(chunk), cache.values(chunk), scale,
+                                       cache.key_scales(chunk), cache.value_scales(chunk));
             if (begin == 0) {
               expected = std::move(state);
             } else {
@@ -162,8 +164,9 @@ TEST_P(SameBitsTest, Attention) {
   }
 }
 
-// The kernels without rounding (embedding_row, top_k, argmax) and kv_append, whose rounding is that
-// of a conversion, are compared with exact references in their own tests.
+// The kernels without rounding (embedding_row, top_k, argmax), kv_append, whose rounding is that of
+// a conversion, and those of integers (quantize, matmul_int) are compared with exact references or
+// the canonical arithmetic in their own tests.
 
 }  // namespace
 }  // namespace pocketglm

@@ -59,8 +59,8 @@ std::optional<std::vector<Candidate>> ReferenceCandidates(const SamplingOptions&
     }
     all.push_back({i, std::exp(logit / double{options.temperature})});
   }
-  std::stable_sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
-    return a.probability > b.probability;
+  std::sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
+    return a.probability != b.probability ? a.probability > b.probability : a.token < b.token;
   });
   if (options.top_k != 0) all.resize(std::min(all.size(), options.top_k));
   Normalize(all);

@@ -24,9 +24,12 @@ struct AttentionResult {
   double score_range = 0;    // max_j s_j - min_j s_j
 };
 
-// k and v are [keys, head_dim], already rounded to the type of the cache.
+// k and v are [keys, head_dim], already rounded to the type of the cache; for int8 their levels,
+// with scales [keys], which are empty for the other types.
 inline AttentionResult Attention(std::span<const float> q, std::span<const float> k,
-                                 std::span<const float> v, double scale) {
+                                 std::span<const float> v, double scale,
+                                 std::span<const float> k_scales = {},
+                                 std::span<const float> v_scales = {}) {
   const size_t head_dim = q.size();
   const size_t keys = k.size() / head_dim;
   AttentionResult result;
@@ -38,8 +41,9 @@ inline AttentionResult Attention(std::span<const float> q, std::span<const float
       score += double{q[d]} * k[j * head_dim + d];
       size += std::abs(double{q[d]} * k[j * head_dim + d]);
     }
-    scores.push_back(score * scale);
-    result.score_size = std::max(result.score_size, size * scale);
+    const double key_scale = k_scales.empty() ? scale : scale * k_scales[j];
+    scores.push_back(score * key_scale);
+    result.score_size = std::max(result.score_size, size * key_scale);
   }
   const auto [min, max] = std::minmax_element(scores.begin(), scores.end());
   result.score_range = *max - *min;
@@ -51,8 +55,9 @@ inline AttentionResult Attention(std::span<const float> q, std::span<const float
     const double p = std::exp(scores[j] - *max);
     sum += p;
     for (size_t d = 0; d < head_dim; ++d) {
-      result.out[d] += p * v[j * head_dim + d];
-      result.size[d] = std::max(result.size[d], std::abs(double{v[j * head_dim + d]}));
+      const double value = v[j * head_dim + d] * (v_scales.empty() ? 1.0 : double{v_scales[j]});
+      result.out[d] += p * value;
+      result.size[d] = std::max(result.size[d], std::abs(value));
     }
   }
   for (double& o : result.out) o /= sum;

@@ -80,6 +80,47 @@ inline float Dot(std::span<const float> w, std::span<const float> x) {
   return sum;
 }
 
+// A quantised row: q [n], scales and sums [ceil(n / group)].
+struct Quantized {
+  std::vector<int8_t> q;
+  std::vector<float> scales;
+  std::vector<int32_t> sums;
+};
+
+inline Quantized Quantize(std::span<const float> x, size_t group) {
+  Quantized row;
+  for (size_t begin = 0; begin < x.size(); begin += group) {
+    const std::span<const float> values = x.subspan(begin, std::min(group, x.size() - begin));
+    float max = 0.0f;
+    for (const float value : values) max = std::max(max, std::fabs(value));
+    const float factor = 127.0f / max;
+    const bool finite = std::isfinite(factor);
+    int32_t sum = 0;
+    for (const float value : values) {
+      const float level = finite ? std::nearbyint(value * factor) : 0.0f;
+      row.q.push_back(static_cast<int8_t>(level));
+      sum += row.q.back();
+    }
+    row.scales.push_back(finite ? max / 127.0f : 0.0f);
+    row.sums.push_back(sum);
+  }
+  return row;
+}
+
+// Without bias: w and x are [K], their scales [ceil(K / group)].
+inline float DotInt(std::span<const int8_t> w, std::span<const float> w_scales,
+                    std::span<const int8_t> x, std::span<const float> x_scales, size_t group) {
+  float y = 0.0f;
+  for (size_t g = 0; g * group < w.size(); ++g) {
+    const size_t end = std::min(w.size(), (g + 1) * group);
+    int32_t sum = 0;
+    for (size_t k = g * group; k < end; ++k) sum += int32_t{w[k]} * x[k];
+    const float scale = w_scales[g] * x_scales[g];
+    y = std::fma(static_cast<float>(sum), scale, y);
+  }
+  return y;
+}
+
 // The attention of one head: max, sum and out of an AttentionState.
 struct HeadState {
   float max = -std::numeric_limits<float>::infinity();
@@ -87,9 +128,12 @@ struct HeadState {
   std::vector<float> out;
 };
 
-// One chunk of keys: k and v are [keys, head_dim], already rounded to the type of the cache.
+// One chunk of keys: k and v are [keys, head_dim], already rounded to the type of the cache; for
+// int8 their levels, with scales [keys], which are empty for the other types.
 inline HeadState AttendChunk(std::span<const float> q, std::span<const float> k,
-                             std::span<const float> v, float scale) {
+                             std::span<const float> v, float scale,
+                             std::span<const float> k_scales = {},
+                             std::span<const float> v_scales = {}) {
   const size_t head_dim = q.size();
   const size_t keys = k.size() / head_dim;
   HeadState state;
@@ -98,13 +142,15 @@ inline HeadState AttendChunk(std::span<const float> q, std::span<const float> k,
     const size_t count = std::min<size_t>(64, keys - begin);
     std::vector<float> p(count);
     for (size_t j = 0; j < count; ++j) {
-      p[j] = Dot(q, k.subspan((begin + j) * head_dim, head_dim)) * scale;
+      const float key_scale = k_scales.empty() ? scale : scale * k_scales[begin + j];
+      p[j] = Dot(q, k.subspan((begin + j) * head_dim, head_dim)) * key_scale;
     }
     const float max = std::max(state.max, *std::max_element(p.begin(), p.end()));
     for (float& score : p) score = Exp(score - max);
     const float rescale = Exp(state.max - max);
     state.sum = std::fma(state.sum, rescale, Sum(p));
     state.max = max;
+    for (size_t j = 0; j < count && !v_scales.empty(); ++j) p[j] *= v_scales[begin + j];
     for (size_t d = 0; d < head_dim; ++d) {
       float out = state.out[d] * rescale;
       for (size_t j = 0; j < count; ++j) out = std::fma(p[j], v[(begin + j) * head_dim + d], out);
