@@ -6,9 +6,12 @@
 namespace pocketglm {
 namespace {
 
+constexpr std::string_view kPrefix[] = {"[gMASK]", "<sop>"};
+
 constexpr ChatLayout kLayouts[] = {
-    {.name = "glm", .prefix = {"[gMASK]", "<sop>"}, .system_first = false},
-    {.name = "glm4", .prefix = {"[gMASK]", "<sop>"}, .system_first = true},
+    {.name = "glm", .prefix = kPrefix, .system_first = false},
+    {.name = "glm4", .prefix = kPrefix, .system_first = true},
+    {.name = "glm_edge", .prefix = {}, .system_first = false},
 };
 
 struct Role {

@@ -1,9 +1,10 @@
 // Conversations as token ids, in the layout a model was trained on. The formats:
 //
-//   glm   GLM-4-9B-chat   [gMASK]<sop>, then per message <|role|> "\n" content, in their order
-//   glm4  GLM-4-0414      the same with all system messages moved to the front
+//   glm       GLM-4-9B-chat   [gMASK]<sop>, then per message <|role|> "\n" content, in their order
+//   glm4      GLM-4-0414      the same with all system messages moved to the front
+//   glm_edge  GLM-Edge        as glm, without [gMASK]<sop>
 //
-// Both end with <|assistant|> when the model is to speak; it answers "\n" and its text. Roles are
+// All end with <|assistant|> when the model is to speak; it answers "\n" and its text. Roles are
 // system, user, assistant and observation (the result of a tool).
 //
 // The names in <> are written as the ids of special tokens; "\n" and the content are encoded
@@ -35,8 +36,8 @@ struct ChatMessage {
 // What distinguishes one format from another.
 struct ChatLayout {
   std::string_view name;
-  std::array<std::string_view, 2> prefix;  // Special tokens at the start of a conversation.
-  bool system_first;                       // System messages move in front of all others.
+  std::span<const std::string_view> prefix;  // Special tokens at the start of a conversation.
+  bool system_first;                         // System messages move in front of all others.
 };
 
 class ChatFormat {

@@ -348,6 +348,16 @@ struct TextSide {
   std::vector<int32_t> stop_ids;
 };
 
+// Each architecture came with one layout of conversations, made of special tokens that a base
+// model's tokenizer may lack; but GLM-Edge, of type glm, does without the prefix [gMASK]<sop>,
+// which only its template tells.
+std::string ChatFormatOf(Architecture architecture, std::string_view chat_template) {
+  const bool has_template = chat_template.find("<|user|>") != std::string_view::npos;
+  const bool has_prefix = chat_template.find("[gMASK]<sop>") != std::string_view::npos;
+  if (architecture == Architecture::kGlm && has_template && !has_prefix) return "glm_edge";
+  return ArchitectureName(architecture);
+}
+
 StatusOr<TextSide> ReadTextSide(const HfCheckpoint& checkpoint, const ModelConfig& config,
                                 const GenerationConfig& generation,
                                 std::vector<std::string>* warnings) {
@@ -365,9 +375,7 @@ StatusOr<TextSide> ReadTextSide(const HfCheckpoint& checkpoint, const ModelConfi
                          " tokens, the model's vocab_size, found " +
                          std::to_string(tokenizer.vocab_size()));
   }
-  // Each architecture came with one layout of conversations, made of special tokens that a base
-  // model's tokenizer may lack.
-  const std::string chat_format = ArchitectureName(config.architecture);
+  const std::string chat_format = ChatFormatOf(config.architecture, checkpoint.chat_template());
   const StatusOr<ChatFormat> chat = ChatFormat::Create(chat_format, tokenizer, path);
   if (chat.ok()) {
     text.chat_format = chat_format;

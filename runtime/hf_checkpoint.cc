@@ -66,6 +66,12 @@ StatusOr<HfCheckpoint> HfCheckpoint::Open(const std::string& directory) {
                              OpenIfExists(checkpoint.PathOf("generation_config.json")));
   POCKETGLM_ASSIGN_OR_RETURN(checkpoint.tokenizer_,
                              OpenIfExists(checkpoint.PathOf("tokenizer.json")));
+  POCKETGLM_ASSIGN_OR_RETURN(checkpoint.chat_template_,
+                             OpenIfExists(checkpoint.PathOf("chat_template.jinja")));
+  if (checkpoint.chat_template().empty()) {
+    POCKETGLM_ASSIGN_OR_RETURN(checkpoint.chat_template_,
+                               OpenIfExists(checkpoint.PathOf("tokenizer_config.json")));
+  }
   POCKETGLM_RETURN_IF_ERROR(checkpoint.OpenTensors());
   return checkpoint;
 }

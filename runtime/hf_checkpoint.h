@@ -41,6 +41,9 @@ class HfCheckpoint {
   std::string_view config() const { return config_.text(); }
   std::string_view generation_config() const { return generation_config_.text(); }
   std::string_view tokenizer() const { return tokenizer_.text(); }
+  // What describes conversations: the text of chat_template.jinja, else of tokenizer_config.json,
+  // which may hold the template; empty if there is neither.
+  std::string_view chat_template() const { return chat_template_.text(); }
 
   // Checks that the checkpoint holds the expected tensors, as F32, F16 or BF16, and no others but
   // those that carry no weights of the language model: rotary inv_freq, and vision towers.
@@ -61,6 +64,7 @@ class HfCheckpoint {
   MappedFile config_;
   MappedFile generation_config_;
   MappedFile tokenizer_;
+  MappedFile chat_template_;
   std::vector<MappedFile> files_;
   std::map<std::string, CheckpointTensor> tensors_;  // By name.
 };

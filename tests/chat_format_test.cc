@@ -61,7 +61,7 @@ TEST_F(ChatFormatTest, AgreesWithApplyChatTemplate) {
 
 TEST_F(ChatFormatTest, ContinuesAConversation) {
   const std::vector<ChatMessage> all = {{"user", "one"}, {"assistant", "two"}, {"user", "three"}};
-  for (const char* name : {"glm", "glm4"}) {
+  for (const char* name : {"glm", "glm4", "glm_edge"}) {
     const ChatFormat format = Format(name);
     std::vector<int32_t> ids = *format.Begin(std::span(all).first(1));
     // What the model says: the layout's newline and its text; then it stops.
@@ -71,6 +71,13 @@ TEST_F(ChatFormatTest, ContinuesAConversation) {
     ids.insert(ids.end(), next.begin(), next.end());
     EXPECT_EQ(ids, *format.Begin(all));
   }
+}
+
+TEST_F(ChatFormatTest, EdgeHasNoPrefix) {
+  const std::vector<ChatMessage> messages = {{"system", "be brief"}, {"user", "hi"}};
+  std::vector<int32_t> expected = *Format("glm").Begin(messages);
+  expected.erase(expected.begin(), expected.begin() + 2);  // [gMASK] <sop>
+  EXPECT_EQ(*Format("glm_edge").Begin(messages), expected);
 }
 
 TEST_F(ChatFormatTest, ContentCannotSpeakForAnotherRole) {
@@ -88,7 +95,7 @@ TEST_F(ChatFormatTest, RefusesUnknownFormatsAndRoles) {
   const auto format = ChatFormat::Create("chatml", tokenizer(), "model.pglm");
   ASSERT_FALSE(format.ok());
   EXPECT_EQ(format.status().message(),
-            "model.pglm: chat format: expected one of glm, glm4, found chatml");
+            "model.pglm: chat format: expected one of glm, glm4, glm_edge, found chatml");
   const std::vector<ChatMessage> messages = {{"user", "hi"}, {"tool", "hi"}};
   const auto ids = Format("glm4").Begin(messages);
   ASSERT_FALSE(ids.ok());

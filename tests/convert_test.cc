@@ -460,6 +460,31 @@ TEST(ConvertTest, StoresTheTokenizerAndNamesTheChatFormat) {
   }
 }
 
+// GLM-Edge is of type glm, but its conversations start without [gMASK]<sop>.
+TEST(ConvertTest, TellsEdgeByItsTemplate) {
+  const std::string edge = "{{ '<|user|>\n' + message.content }}<|assistant|>";
+  const std::string chat = "[gMASK]<sop>" + edge;
+  for (const auto& [file, text, expected] :
+       {std::tuple("chat_template.jinja", edge, "glm_edge"),
+        {"chat_template.jinja", chat, "glm"},
+        {"tokenizer_config.json", "{\"chat_template\": \"" + edge + "\"}", "glm_edge"},
+        {"tokenizer_config.json", "{\"chat_template\": \"" + chat + "\"}", "glm"},
+        {"tokenizer_config.json", std::string("{}"), "glm"}}) {
+    SCOPED_TRACE(text);
+    const TempDir dir;
+    TinyModel model;
+    model.model_type = "glm";
+    model.vocab = kTokenizerVocab;
+    WriteCheckpoint(dir, model, MakeTensors(model));
+    WriteFile(dir / "tokenizer.json", TokenizerJson());
+    WriteFile(dir / file, text);
+    ASSERT_TRUE(Convert(dir).ok());
+    const auto loaded = LoadModel(dir / "out.pglm");
+    ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+    EXPECT_EQ(loaded->chat_format(), expected);
+  }
+}
+
 TEST(ConvertTest, WarnsWhenThereIsNoTokenizer) {
   const TempDir dir;
   WriteCheckpoint(dir, {}, MakeTensors({}));
