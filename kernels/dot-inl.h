@@ -88,9 +88,8 @@ HWY_INLINE hn::Vec<DI32> Repeat4(const int8_t* x) {
 
 #if defined(POCKETGLM_LEVEL_AVX512_VNNI) || defined(POCKETGLM_LEVEL_AVX_VNNI)
 
-// acc[lane] += sum_b w[lane][b] * x[lane][b]. g++ 12 copies and spills the accumulators around the
-// intrinsic (0.29 instead of 0.55 TOPS a core for the tile of matmul_int, facts of the prototype);
-// around an instruction it cannot look into it does not.
+// acc[lane] += sum_b w[lane][b] * x[lane][b]. g++ 12 is given the instruction itself: around the
+// intrinsic it is known to copy and spill accumulators, around one it cannot look into it does not.
 HWY_INLINE hn::Vec<DI32> Dpbusd(hn::Vec<DI32> acc, hn::Vec<DU8> w, hn::Vec<DI32> x) {
 #if defined(POCKETGLM_LEVEL_AVX512_VNNI)
 #if HWY_COMPILER_GCC_ACTUAL

@@ -37,8 +37,8 @@ HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t pan
 
 // ---- Few tokens: bound by memory. The weights stream past once, straight from their packed form.
 
-// Software prefetch is mandatory: without it 21 to 27 of 32 GB/s on Emerald Rapids; hints other
-// than T0 are slower.
+// How far ahead of the lines in use memory is asked for, stream by stream. Distances and hints have
+// not been compared on a quiet machine yet.
 inline constexpr size_t kPrefetchBytes = 1024;
 
 // Packed weights that stay in the L2 cache while several passes use them.
