@@ -45,6 +45,7 @@ pocketglm_flag(-mbmi BMI1 cpuinfo_has_x86_bmi)
 pocketglm_flag(-mbmi2 BMI2 cpuinfo_has_x86_bmi2)
 pocketglm_flag(-maes AES cpuinfo_has_x86_aes)
 pocketglm_flag(-mpclmul PCLMULQDQ cpuinfo_has_x86_pclmulqdq)
+pocketglm_flag(-mavxvnni AVX-VNNI cpuinfo_has_x86_avxvnni)
 pocketglm_flag(-mavx512f AVX512F cpuinfo_has_x86_avx512f)
 pocketglm_flag(-mavx512cd AVX512CD cpuinfo_has_x86_avx512cd)
 pocketglm_flag(-mavx512bw AVX512BW cpuinfo_has_x86_avx512bw)
@@ -61,6 +62,7 @@ pocketglm_flag(-march=armv8.2-a+dotprod+i8mm
 set(avx2_flags -mavx2 -mfma -mf16c -mbmi -mbmi2 -maes -mpclmul)
 
 pocketglm_level(avx2 kAvx2 x86_64 ${avx2_flags})
+pocketglm_level(avx_vnni kAvxVnni x86_64 ${avx2_flags} -mavxvnni)
 pocketglm_level(avx512_vnni kAvx512Vnni x86_64
                 ${avx2_flags} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
 pocketglm_level(neon kNeon aarch64 -march=armv8-a)

@@ -12,6 +12,12 @@ static_assert(HWY_TARGET == HWY_AVX2, "level avx2: check its flags");
 #error "level avx2: its flags allow newer instructions"
 #endif
 
+#elif defined(POCKETGLM_LEVEL_AVX_VNNI)
+static_assert(HWY_TARGET == HWY_AVX2, "level avx_vnni: check its flags");
+#if !defined(__AVXVNNI__) || defined(__AVX512F__)
+#error "level avx_vnni: check its flags"
+#endif
+
 #elif defined(POCKETGLM_LEVEL_AVX512_VNNI)
 static_assert(HWY_TARGET == HWY_AVX3, "level avx512_vnni: check its flags");
 #if !defined(__AVX512VNNI__)
