@@ -63,19 +63,16 @@ void AddFlags(CLI::App& app, Flags& flags) {
       "  bench_glm -m glm-4-9b.pglm -p 512 -n 64 -d 2048 -t 4,8 -o json");
 }
 
-// What the machine could do at best with that many threads; 0 where it is not known.
+// What the machine could do at best with that many threads.
 struct Limits {
   double read_bytes = 0;  // per second
   double operations = 0;  // per second, of the kind the model's matrices take
 };
 
 Limits MeasureLimits(const Engine& engine, size_t threads) {
-  // Colder than the cache, within reason.
-  const size_t bytes =
-      std::clamp(8 * LastLevelCacheBytes(), size_t{256} << 20, size_t{1} << 30) / threads;
   const IsaLevel level = engine.kernels().level;
   const bool integer = IsInteger(engine.model().weights.lm_head.type);
-  return {.read_bytes = MeasureReadBandwidth(threads, bytes).bytes_per_second,
+  return {.read_bytes = MeasureReadBandwidth(threads, ColdBytes(threads)).bytes_per_second,
           .operations =
               integer ? MeasurePeakInt8Ops(level, threads) : MeasurePeakFlops(level, threads)};
 }
@@ -148,7 +145,7 @@ nlohmann::ordered_json Prefill(const Engine& engine, const Flags& flags, size_t 
   const double operations = PrefillOperations(engine.model().config(), flags.prompt);
   const double seconds = static_cast<double>(flags.prompt) / Median(rates);
   result["tops"] = Rounded(operations / seconds * 1e-12);
-  if (limits.operations != 0) result["peak_tops"] = Rounded(limits.operations * 1e-12);
+  result["peak_tops"] = Rounded(limits.operations * 1e-12);
   return result;
 }
 
@@ -190,17 +187,13 @@ Status Run(const Flags& flags, size_t threads, nlohmann::ordered_json* results) 
   return Status();
 }
 
-// "12.3", or "12.3 (45 %)" of a limit that is known; nothing where the test has no such figure.
+// "12.3 (45 % of 27.3)"; nothing where the test has no such figure.
 std::string Share(const nlohmann::ordered_json& result, const char* key, const char* limit) {
   if (!result.contains(key)) return "";
   char text[64];
   const double value = result[key];
-  if (result.contains(limit)) {
-    const double most = result[limit];
-    std::snprintf(text, sizeof(text), "%.3g (%.0f %% of %.3g)", value, 100 * value / most, most);
-  } else {
-    std::snprintf(text, sizeof(text), "%.3g", value);
-  }
+  const double most = result[limit];
+  std::snprintf(text, sizeof(text), "%.3g (%.0f %% of %.3g)", value, 100 * value / most, most);
   return text;
 }
 

@@ -29,30 +29,27 @@ double OneCoreBandwidth() {
   return bandwidth.bytes_per_second;
 }
 
-double OneCorePeak(IsaLevel level) {
-  static std::map<IsaLevel, double> peaks;
-  const auto [peak, is_new] = peaks.try_emplace(level);
-  if (is_new) {
-    peak->second = MeasurePeakFlops(level);
-    std::fprintf(stderr, "roofline: one core at level %s peaks at %.1f Gflop/s (f32)\n",
-                 std::string(IsaLevelName(level)).c_str(), peak->second * 1e-9);
-  }
-  return peak->second;
-}
+// One core's peak of some kind at each level, measured and told as above.
+class OneCorePeak {
+ public:
+  OneCorePeak(double (*measure)(IsaLevel, size_t), const char* what)
+      : measure_(measure), what_(what) {}
 
-// 0 where the peak of 8-bit products is not known.
-double OneCoreInt8Peak(IsaLevel level) {
-  static std::map<IsaLevel, double> peaks;
-  const auto [peak, is_new] = peaks.try_emplace(level);
-  if (is_new) {
-    peak->second = MeasurePeakInt8Ops(level);
-    if (peak->second != 0) {
-      std::fprintf(stderr, "roofline: one core at level %s peaks at %.1f Gop/s (8-bit products)\n",
-                   std::string(IsaLevelName(level)).c_str(), peak->second * 1e-9);
+  double At(IsaLevel level) {
+    const auto [peak, is_new] = peaks_.try_emplace(level);
+    if (is_new) {
+      peak->second = measure_(level, 1);
+      std::fprintf(stderr, "roofline: one core at level %s peaks at %.1f G%s\n",
+                   std::string(IsaLevelName(level)).c_str(), peak->second * 1e-9, what_);
     }
+    return peak->second;
   }
-  return peak->second;
-}
+
+ private:
+  double (*measure_)(IsaLevel, size_t);
+  const char* what_;
+  std::map<IsaLevel, double> peaks_;
+};
 
 struct FreeMemory {
   void operator()(uint8_t* p) const { std::free(p); }
@@ -82,8 +79,7 @@ std::vector<float> RandomFloats(size_t n, float low, float high) {
 }
 
 size_t ColdBytes() {
-  if (g_cold_bytes != 0) return g_cold_bytes;
-  return std::clamp(8 * LastLevelCacheBytes(), size_t{256} << 20, size_t{1} << 30);
+  return g_cold_bytes != 0 ? g_cold_bytes : ColdBytes(1);
 }
 
 void SetColdBytes(size_t bytes) { g_cold_bytes = bytes; }
@@ -119,18 +115,19 @@ bool ResultIsRight(benchmark::State& state, const char* what, double actual, dou
 }
 
 void Report(benchmark::State& state, IsaLevel level, const Work& work, double seconds) {
+  static OneCorePeak flops(MeasurePeakFlops, "flop/s (f32)");
+  static OneCorePeak int8_ops(MeasurePeakInt8Ops, "op/s (8-bit products)");
   using benchmark::Counter;
   const auto rate = Counter::kIsIterationInvariantRate;
   state.counters["bytes/s"] = Counter(work.bytes, rate);
   double limit = 0;  // seconds
   if (work.flops != 0) {
     state.counters["flop/s"] = Counter(work.flops, rate);
-    limit = work.flops / OneCorePeak(level);
+    limit = work.flops / flops.At(level);
   }
   if (work.int8_ops != 0) {
     state.counters["int8_op/s"] = Counter(work.int8_ops, rate);
-    const double peak = OneCoreInt8Peak(level);
-    if (peak != 0) limit = work.int8_ops / peak;
+    limit = work.int8_ops / int8_ops.At(level);
   }
   if (work.cold) limit = std::max(limit, work.bytes / OneCoreBandwidth());
   if (limit != 0) {

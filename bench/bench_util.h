@@ -35,8 +35,8 @@ std::string BenchmarkName(const char* kernel, IsaLevel level, const std::string&
 // Seeded values in [low, high).
 std::vector<float> RandomFloats(size_t n, float low, float high);
 
-// How many bytes it takes to be colder than the last-level cache: 8 times its size, within 256 MiB
-// and 1 GiB, unless SetColdBytes() said otherwise (for main()).
+// How many bytes it takes to be colder than the last-level cache: ColdBytes(1) of roofline.h, unless
+// SetColdBytes() said otherwise (for main()).
 size_t ColdBytes();
 void SetColdBytes(size_t bytes);
 
@@ -57,10 +57,10 @@ struct Work {
   bool cold = false;    // the bytes come from memory, not from a cache
 };
 
-// Sets the counters bytes/s, flop/s or int8_op/s and, as far as it is known, roofline_%: 100 times
+// Sets the counters bytes/s, flop/s or int8_op/s and, where there is a limit, roofline_%: 100 times
 // the time that the work would take at the limits of this machine, over the `seconds` that
-// `state`'s iterations took. The limits are one core's multiply-adds or 8-bit products (where that
-// is known for the level) and, for cold bytes, one core's read bandwidth.
+// `state`'s iterations took. The limits are one core's multiply-adds or 8-bit products and, for
+// cold bytes, one core's read bandwidth.
 void Report(benchmark::State& state, IsaLevel level, const Work& work, double seconds);
 
 // This thread's CPU time: what Google Benchmark divides by, and what other programs on the machine

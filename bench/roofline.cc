@@ -2,6 +2,9 @@
 
 #include <cpuinfo.h>
 #include <time.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include <algorithm>
 #include <barrier>
@@ -16,6 +19,7 @@ namespace pocketglm {
 namespace {
 
 constexpr size_t kLine = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
 constexpr int kPasses = 3;
 
 double Seconds(clockid_t clock) {
@@ -65,11 +69,14 @@ using Buffer = std::unique_ptr<uint64_t[], FreeBuffer>;
 // pages are its own; between the barriers everybody reads, and thread 0 takes the time.
 void ReadRepeatedly(size_t thread, size_t threads, size_t bytes, std::barrier<>& together,
                     ReadBandwidth& best) {
-  Buffer buffer(static_cast<uint64_t*>(std::aligned_alloc(kLine, bytes)));
+  Buffer buffer(static_cast<uint64_t*>(std::aligned_alloc(kHugePage, bytes)));
   if (buffer == nullptr) {
     std::fprintf(stderr, "roofline: no memory for a buffer of %zu bytes\n", bytes);
     std::abort();
   }
+#if defined(__linux__)
+  madvise(buffer.get(), bytes, MADV_HUGEPAGE);  // Where it is refused, small pages do.
+#endif
   std::fill_n(buffer.get(), bytes / sizeof(uint64_t), thread + 1);
   const clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
   volatile uint64_t sink;
@@ -119,8 +126,8 @@ void RunOnThreads(size_t threads, const F& run) {
   POCKETGLM_CHAIN(op, r, "14")  \
   POCKETGLM_CHAIN(op, r, "15")
 // All registers start at zero, which also keeps subnormal numbers away.
-#define POCKETGLM_LOOP(op, r)                                                                    \
-  asm volatile("vzeroall\n 1:\n" POCKETGLM_CHAINS(op, r) "dec %0\n jnz 1b\n vzeroall\n"          \
+#define POCKETGLM_LOOP(body)                                                                     \
+  asm volatile("vzeroall\n 1:\n" body "dec %0\n jnz 1b\n vzeroall\n"                            \
                : "+r"(rounds)                                                                    \
                :                                                                                 \
                : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
@@ -129,42 +136,85 @@ void RunOnThreads(size_t threads, const F& run) {
 double FusedMultiplyAdds(IsaLevel level, uint64_t rounds) {
   const double operations = 12.0 * 2 * static_cast<double>(rounds);
   if (level == IsaLevel::kAvx512Vnni) {
-    POCKETGLM_LOOP("vfmadd231ps", "zmm");
+    POCKETGLM_LOOP(POCKETGLM_CHAINS("vfmadd231ps", "zmm"));
     return operations * 16;
   }
-  POCKETGLM_LOOP("vfmadd231ps", "ymm");
+  POCKETGLM_LOOP(POCKETGLM_CHAINS("vfmadd231ps", "ymm"));
   return operations * 8;
 }
 
+// Of avx2, the pair of instructions that multiplies 4-bit by 8-bit integers there: pairs of products
+// in 16 bits, and their sum.
+#define POCKETGLM_CHAIN16(r, n, t)                 \
+  "vpmaddubsw %%" r "0, %%" r "1, %%" r t "\n"      \
+  "vpaddw %%" r t ", %%" r n ", %%" r n "\n"
+#define POCKETGLM_CHAINS16(r)    \
+  POCKETGLM_CHAIN16(r, "4", "10") \
+  POCKETGLM_CHAIN16(r, "5", "11") \
+  POCKETGLM_CHAIN16(r, "6", "12") \
+  POCKETGLM_CHAIN16(r, "7", "13") \
+  POCKETGLM_CHAIN16(r, "8", "14") \
+  POCKETGLM_CHAIN16(r, "9", "15")
+
 double Int8MultiplyAdds(IsaLevel level, uint64_t rounds) {
-  if (level != IsaLevel::kAvx512Vnni) return 0;
-  const double operations = 12.0 * 2 * 64 * static_cast<double>(rounds);
-  POCKETGLM_LOOP("vpdpbusd", "zmm");
-  return operations;
+  const double instructions = 12.0 * static_cast<double>(rounds);
+  switch (level) {
+    case IsaLevel::kAvx2:
+      POCKETGLM_LOOP(POCKETGLM_CHAINS16("ymm"));
+      return instructions / 2 * 2 * 32;
+    case IsaLevel::kAvxVnni:
+      POCKETGLM_LOOP(POCKETGLM_CHAINS("%{vex%} vpdpbusd", "ymm"));
+      return instructions * 2 * 32;
+    case IsaLevel::kAvx512Vnni:
+      POCKETGLM_LOOP(POCKETGLM_CHAINS("vpdpbusd", "zmm"));
+      return instructions * 2 * 64;
+  }
+  return 0;
 }
+#undef POCKETGLM_CHAINS16
+#undef POCKETGLM_CHAIN16
 #undef POCKETGLM_LOOP
 #undef POCKETGLM_CHAINS
 #undef POCKETGLM_CHAIN
 #elif defined(__aarch64__)
 // 24 chains: 4 pipes times a latency of 4 cycles, and some. All levels have 128-bit vectors.
+#define POCKETGLM_LOOP(body)                                                                      \
+  asm volatile(                                                                                   \
+      ".irp i, 0,1,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"       \
+      "movi v\\i\\().16b, #0\n .endr\n"                                                           \
+      "1:\n"                                                                                      \
+      ".irp i, 8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n" body      \
+      "\n .endr\n"                                                                                \
+      "subs %0, %0, #1\n b.ne 1b\n"                                                               \
+      : "+r"(rounds)                                                                              \
+      :                                                                                           \
+      : "v0", "v1", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",    \
+        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",       \
+        "v31", "cc")
+
 double FusedMultiplyAdds(IsaLevel, uint64_t rounds) {
   const double operations = 24.0 * 2 * 4 * static_cast<double>(rounds);
-  asm volatile(
-      ".irp i, 0,1,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
-      "movi v\\i\\().16b, #0\n .endr\n"
-      "1:\n"
-      ".irp i, 8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
-      "fmla v\\i\\().4s, v0.4s, v1.4s\n .endr\n"
-      "subs %0, %0, #1\n b.ne 1b\n"
-      : "+r"(rounds)
-      :
-      : "v0", "v1", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
-        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31",
-        "cc");
+  POCKETGLM_LOOP("fmla v\\i\\().4s, v0.4s, v1.4s");
   return operations;
 }
 
-double Int8MultiplyAdds(IsaLevel, uint64_t) { return 0; }
+// The instructions are spelled as numbers, because this file is compiled for every CPU.
+double Int8MultiplyAdds(IsaLevel level, uint64_t rounds) {
+  const double instructions = 24.0 * static_cast<double>(rounds);
+  switch (level) {
+    case IsaLevel::kNeon:
+      POCKETGLM_LOOP("smlal v\\i\\().8h, v0.8b, v1.8b");
+      return instructions * 2 * 8;
+    case IsaLevel::kDotprod:
+      POCKETGLM_LOOP(".inst 0x4e819400 | \\i");  // sdot v<i>.4s, v0.16b, v1.16b
+      return instructions * 2 * 16;
+    case IsaLevel::kI8mm:
+      POCKETGLM_LOOP(".inst 0x4e81a400 | \\i");  // smmla v<i>.4s, v0.16b, v1.16b
+      return instructions * 2 * 32;
+  }
+  return 0;
+}
+#undef POCKETGLM_LOOP
 #endif
 
 using MultiplyAdds = double(IsaLevel level, uint64_t rounds);
@@ -189,12 +239,16 @@ double MeasurePeak(IsaLevel level, size_t threads, MultiplyAdds* work) {
 
 }  // namespace
 
-size_t LastLevelCacheBytes() {
+size_t ColdBytes(size_t threads) {
+  size_t cache = size_t{32} << 20;  // Where nobody tells.
   if (cpuinfo_initialize()) {
-    if (cpuinfo_get_l3_caches_count() != 0) return cpuinfo_get_l3_cache(0)->size;
-    if (cpuinfo_get_l2_caches_count() != 0) return cpuinfo_get_l2_cache(0)->size;
+    if (cpuinfo_get_l3_caches_count() != 0) {
+      cache = cpuinfo_get_l3_cache(0)->size;
+    } else if (cpuinfo_get_l2_caches_count() != 0) {
+      cache = cpuinfo_get_l2_cache(0)->size;
+    }
   }
-  return size_t{32} << 20;
+  return std::clamp(8 * cache / threads, size_t{256} << 20, size_t{1} << 30);
 }
 
 std::string ReadBandwidth::Text() const {
@@ -205,8 +259,7 @@ std::string ReadBandwidth::Text() const {
 }
 
 ReadBandwidth MeasureReadBandwidth(size_t threads, size_t bytes) {
-  constexpr size_t kMultiple = 8 * kLine;  // Equal streams, whatever their number.
-  bytes = std::max(bytes / kMultiple, size_t{1}) * kMultiple;
+  bytes = std::max(bytes / kHugePage, size_t{1}) * kHugePage;
   ReadBandwidth best;
   std::barrier together(static_cast<ptrdiff_t>(threads));
   RunOnThreads(threads,

@@ -10,8 +10,9 @@
 
 namespace pocketglm {
 
-// Bytes of the last-level cache; 32 MiB where nobody tells.
-size_t LastLevelCacheBytes();
+// How many bytes each of `threads` threads must read to read from memory: together 8 times the
+// last-level cache, within 256 MiB and 1 GiB each.
+size_t ColdBytes(size_t threads);
 
 struct ReadBandwidth {
   double bytes_per_second = 0;
@@ -21,7 +22,8 @@ struct ReadBandwidth {
   std::string Text() const;  // "21.3 GB/s (4 streams, prefetch 1024 bytes ahead)"
 };
 
-// The best rate at which `threads` threads read memory, each its own buffer of `bytes` bytes: over
+// The best rate at which `threads` threads read memory, each its own buffer of `bytes` bytes (down
+// to a multiple of 2 MiB) on huge pages where the system has them: over
 // 1, 2, 4 and 8 streams per thread and several prefetch distances, the fastest of three passes
 // each. One thread is timed by its CPU time, so that other programs cannot make the machine look
 // slow.
@@ -29,8 +31,8 @@ ReadBandwidth MeasureReadBandwidth(size_t threads, size_t bytes);
 
 // The operations per second of `threads` threads that do nothing but independent multiply-adds (two
 // operations each) on the vectors of `level`, which this CPU must support: fused ones of f32, and
-// those of the level's instruction for products of 8-bit integers, for which 0 stands where a level
-// has none or none is known here. One thread is timed by its CPU time.
+// those of the level's instructions for products of 8-bit integers (vpmaddubsw with vpaddw,
+// vpdpbusd, smlal, sdot, smmla). One thread is timed by its CPU time.
 double MeasurePeakFlops(IsaLevel level, size_t threads = 1);
 double MeasurePeakInt8Ops(IsaLevel level, size_t threads = 1);
 
