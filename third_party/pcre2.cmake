@@ -21,4 +21,6 @@ endforeach()
 pocketglm_add_subdirectory(pcre2)
 target_link_libraries(pocketglm_pcre2 INTERFACE pcre2-8-static)
 target_compile_definitions(pocketglm_pcre2 INTERFACE PCRE2_STATIC)
-target_include_directories(pocketglm_pcre2 SYSTEM INTERFACE ${pcre2_BINARY_DIR})
+# 10.44 names its build folder as it is, which an installed package must not.
+set_target_properties(pcre2-8-static PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "")
+target_include_directories(pocketglm_pcre2 SYSTEM INTERFACE $<BUILD_INTERFACE:${pcre2_BINARY_DIR}>)
