@@ -17,29 +17,31 @@ namespace {
 
 size_t g_cold_bytes = 0;  // 0: not set
 
-// Measured when first needed, once per process. Told on stderr, because percentages mean nothing
-// without what they are of.
-double OneCoreBandwidth() {
-  static const ReadBandwidth bandwidth = [] {
-    const ReadBandwidth measured = MeasureReadBandwidth(1, ColdBytes());
-    std::fprintf(stderr, "roofline: one core reads %zu MiB at %s\n", ColdBytes() >> 20,
+// The limits are measured when first needed, once per process, and told on stderr, because
+// percentages mean nothing without what they are of.
+double Bandwidth(size_t threads) {
+  static std::map<size_t, double> bandwidths;
+  const auto [bandwidth, is_new] = bandwidths.try_emplace(threads);
+  if (is_new) {
+    const size_t bytes = g_cold_bytes != 0 ? g_cold_bytes : ColdBytes(threads);
+    const ReadBandwidth measured = MeasureReadBandwidth(threads, bytes);
+    bandwidth->second = measured.bytes_per_second;
+    std::fprintf(stderr, "roofline: %zu threads read %zu MiB each at %s\n", threads, bytes >> 20,
                  measured.Text().c_str());
-    return measured;
-  }();
-  return bandwidth.bytes_per_second;
+  }
+  return bandwidth->second;
 }
 
-// One core's peak of some kind at each level, measured and told as above.
-class OneCorePeak {
+// Peaks of some kind, by level and number of threads.
+class Peaks {
  public:
-  OneCorePeak(double (*measure)(IsaLevel, size_t), const char* what)
-      : measure_(measure), what_(what) {}
+  Peaks(double (*measure)(IsaLevel, size_t), const char* what) : measure_(measure), what_(what) {}
 
-  double At(IsaLevel level) {
-    const auto [peak, is_new] = peaks_.try_emplace(level);
+  double At(IsaLevel level, size_t threads) {
+    const auto [peak, is_new] = peaks_.try_emplace({level, threads});
     if (is_new) {
-      peak->second = measure_(level, 1);
-      std::fprintf(stderr, "roofline: one core at level %s peaks at %.1f G%s\n",
+      peak->second = measure_(level, threads);
+      std::fprintf(stderr, "roofline: %zu threads at level %s peak at %.1f G%s\n", threads,
                    std::string(IsaLevelName(level)).c_str(), peak->second * 1e-9, what_);
     }
     return peak->second;
@@ -48,7 +50,7 @@ class OneCorePeak {
  private:
   double (*measure_)(IsaLevel, size_t);
   const char* what_;
-  std::map<IsaLevel, double> peaks_;
+  std::map<std::pair<IsaLevel, size_t>, double> peaks_;
 };
 
 struct FreeMemory {
@@ -115,29 +117,30 @@ bool ResultIsRight(benchmark::State& state, const char* what, double actual, dou
 }
 
 void Report(benchmark::State& state, IsaLevel level, const Work& work, double seconds) {
-  static OneCorePeak flops(MeasurePeakFlops, "flop/s (f32)");
-  static OneCorePeak int8_ops(MeasurePeakInt8Ops, "op/s (8-bit products)");
+  static Peaks flops(MeasurePeakFlops, "flop/s (f32)");
+  static Peaks int8_ops(MeasurePeakInt8Ops, "op/s (8-bit products)");
+  const auto threads = static_cast<size_t>(state.threads());
+  // What all threads do together, because the limits are of all of them.
+  const double share = 1.0 / static_cast<double>(threads);
   using benchmark::Counter;
   const auto rate = Counter::kIsIterationInvariantRate;
-  state.counters["bytes/s"] = Counter(work.bytes, rate);
+  state.counters["bytes/s"] = Counter(work.bytes * share, rate);
+  if (work.flops != 0) state.counters["flop/s"] = Counter(work.flops * share, rate);
+  if (work.int8_ops != 0) state.counters["int8_op/s"] = Counter(work.int8_ops * share, rate);
+  if (state.thread_index() != 0) return;  // Counters of all threads are added up.
+
   double limit = 0;  // seconds
-  if (work.flops != 0) {
-    state.counters["flop/s"] = Counter(work.flops, rate);
-    limit = work.flops / flops.At(level);
-  }
-  if (work.int8_ops != 0) {
-    state.counters["int8_op/s"] = Counter(work.int8_ops, rate);
-    limit = work.int8_ops / int8_ops.At(level);
-  }
-  if (work.cold) limit = std::max(limit, work.bytes / OneCoreBandwidth());
+  if (work.flops != 0) limit = work.flops / flops.At(level, threads);
+  if (work.int8_ops != 0) limit = work.int8_ops / int8_ops.At(level, threads);
+  if (work.cold) limit = std::max(limit, work.bytes / Bandwidth(threads));
   if (limit != 0) {
     state.counters["roofline_%"] = 100 * limit * static_cast<double>(state.iterations()) / seconds;
   }
 }
 
-double CpuSeconds() {
+double Seconds(const benchmark::State& state) {
   timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  clock_gettime(state.threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 

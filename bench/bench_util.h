@@ -18,6 +18,7 @@ namespace pocketglm {
 // Each registers the benchmarks of one file, for every level that this CPU supports.
 void RegisterAttention();
 void RegisterEmbedding();
+void RegisterFreeOrder();
 void RegisterMatMulFloat();
 void RegisterMatMulInt();
 void RegisterRmsNorm();
@@ -49,7 +50,7 @@ std::span<const uint8_t> ColdWeights();
 bool ResultIsRight(benchmark::State& state, const char* what, double actual, double expected,
                    double tolerance);
 
-// What one iteration does, on unpadded shapes.
+// What one iteration does, of all threads together, on unpadded shapes.
 struct Work {
   double bytes = 0;     // read and written, each byte once
   double flops = 0;     // a fused multiply-add is two
@@ -59,23 +60,23 @@ struct Work {
 
 // Sets the counters bytes/s, flop/s or int8_op/s and, where there is a limit, roofline_%: 100 times
 // the time that the work would take at the limits of this machine, over the `seconds` that
-// `state`'s iterations took. The limits are one core's multiply-adds or 8-bit products and, for
-// cold bytes, one core's read bandwidth.
+// `state`'s iterations took. The limits are what as many threads reach of multiply-adds or 8-bit
+// products and, for cold bytes, of read bandwidth.
 void Report(benchmark::State& state, IsaLevel level, const Work& work, double seconds);
 
-// This thread's CPU time: what Google Benchmark divides by, and what other programs on the machine
-// cannot add to.
-double CpuSeconds();
+// The time that Google Benchmark divides by. With one thread its CPU time, which other programs on
+// the machine cannot add to; else wall time, because threads wait for each other.
+double Seconds(const benchmark::State& state);
 
 // The timing loop of every benchmark.
 template <class F>
 void Time(benchmark::State& state, IsaLevel level, const Work& work, const F& iteration) {
-  const double start = CpuSeconds();
+  const double start = Seconds(state);
   for (auto _ : state) {
     iteration();
     benchmark::ClobberMemory();
   }
-  Report(state, level, work, CpuSeconds() - start);
+  Report(state, level, work, Seconds(state) - start);
 }
 
 }  // namespace pocketglm

@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   pocketglm::RegisterRope();
   pocketglm::RegisterSwiGlu();
   pocketglm::RegisterEmbedding();
+  pocketglm::RegisterFreeOrder();
   pocketglm::RegisterSoftmax();
   pocketglm::RegisterTopK();
   benchmark::RunSpecifiedBenchmarks();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arch/topology.h"
 #include "bench/bench_util.h"
 #include "bench/shapes.h"
 
@@ -64,6 +65,11 @@ void MatMulInt(benchmark::State& state, IsaLevel level, WeightType type, size_t 
   PackedMatrix w = {weights.data(), type, rows, shape.cols, group};
   const size_t copies = weights.size() / w.bytes();
 
+  // As in a running model, each thread has a share of the rows.
+  const auto threads = static_cast<size_t>(state.threads());
+  const auto index = static_cast<size_t>(state.thread_index());
+  const Range panels = {w.panels() * index / threads, w.panels() * (index + 1) / threads};
+
   const Activations x(level, RandomFloats(tokens * shape.cols, -1.0f, 1.0f), tokens, shape.cols,
                       group);
   std::vector<float> y(tokens * rows);
@@ -83,18 +89,24 @@ void MatMulInt(benchmark::State& state, IsaLevel level, WeightType type, size_t 
        [&] {
          copy = copy + 1 == copies ? 0 : copy + 1;
          w.data = weights.data() + copy * w.bytes();
-         kernels.matmul_int(w, x.view, nullptr, y_view, {0, w.panels()});
+         kernels.matmul_int(w, x.view, nullptr, y_view, panels);
        });
 }
 
 void Register(IsaLevel level, WeightType type, size_t group, const ModelShape& model) {
+  const size_t threads = DefaultThreadCount();
   for (const MatrixShape& matrix : Matrices(model)) {
     for (size_t tokens : {1, 4, 16, 128}) {
       const std::string rest = std::string(type == WeightType::kInt4 ? "int4_g" : "int8_g") +
                                std::to_string(group) + "/" + matrix.name + "_" + model.name +
                                "/m:" + std::to_string(tokens);
-      benchmark::RegisterBenchmark(BenchmarkName("MatMulInt", level, rest).c_str(), MatMulInt,
-                                   level, type, group, matrix, tokens);
+      const std::string name = BenchmarkName("MatMulInt", level, rest);
+      const auto add = [&] {
+        return benchmark::RegisterBenchmark(name.c_str(), MatMulInt, level, type, group, matrix,
+                                            tokens);
+      };
+      add();
+      if (threads > 1) add()->Threads(static_cast<int>(threads))->UseRealTime();
     }
   }
 }

@@ -6,13 +6,12 @@
 // same bytes; the bytes on disk are the bytes in memory. The last panel is padded to 16 rows, with
 // zeros.
 //
-//   type   one line holds      element (r, k) of a panel                      bytes of a panel
-//   f32    16 rows x 1 k       f32  [k][r]                                    64 * K
-//   bf16   16 rows x 2 k       bf16 [k/2][r][k%2]                             64 * ceil(K/2)
-//   int8   16 rows x 4 k       u8   [k/4][r][k%4] = q + 128                   64 * ceil(Kg/2) + 16
-//   * G * Kg int4   16 rows x 8 k       u8   [k/8][r][k%4] = (q + 8) << (k%8 < 4 ? 0 : 4)
-//                                                                             64 * ceil(Kg/2) + 8 *
-//                                                                             G * Kg
+//   type   a line holds    element (r, k) of a panel              bytes of a panel
+//   f32    16 rows x 1 k   f32  [k][r]                            64 K
+//   bf16   16 rows x 2 k   bf16 [k/2][r][k%2]                     64 ceil(K/2)
+//   int8   16 rows x 4 k   u8   [k/4][r][k%4] = q + 128           64 ceil(Kg/2) + 16 G Kg
+//   int4   16 rows x 8 k   u8   [k/8][r][k%4], q + 8 in its low   64 ceil(Kg/2) + 8 G Kg
+//                               nibble where k%8 < 4, else high
 //
 // bf16 pairs sit in one 32-bit lane, low half first: `lane << 16` is the even k as f32 and
 // `lane & 0xFFFF0000` the odd one, so widening needs no shuffle.
@@ -23,8 +22,7 @@
 // then the lines of the first group and those of the second. If Kg is odd, the last superblock has
 // one group and the second half of its scale line is zero:
 //
-//   | scales g0 g1 | lines g0 | lines g1 | scales g2 g3 | lines g2 | lines g3 | scales g4 0 | lines
-//   g4 |
+//   | scales g0 g1 | lines g0 | lines g1 | scales g2 g3 | lines g2 | ... | scales g4 0 | lines g4 |
 //
 // So a panel is one linear stream with its scales in it, which is what memory likes. int4 stores
 // q + 8 in 0..15, which is a legal unsigned operand of vpdpbusd and vpmaddubsw and a legal signed

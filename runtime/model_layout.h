@@ -9,9 +9,8 @@
 //
 // H hidden, Q = heads * head_dim, KV = kv heads * head_dim, I intermediate, V vocabulary:
 //
-//   embedding                      F32 or BF16 [V, H]; U8 [bytes] rows of int8
-//   (kernels/embedding.h)
-//                                  where matrices are int8 or int4
+//   embedding                      F32 or BF16 [V, H]; where matrices are int8 or int4, U8 [bytes]:
+//                                  rows of int8 (kernels/embedding.h)
 //   layers.N.input_norm            F32 [H]
 //   layers.N.qkv                   packed [Q + 2 KV, H]: rows of q, then k, then v
 //   layers.N.qkv_bias              F32 [Q + 2 KV], if attention_bias
