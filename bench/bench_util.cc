@@ -53,10 +53,6 @@ class Peaks {
   std::map<std::pair<IsaLevel, size_t>, double> peaks_;
 };
 
-struct FreeMemory {
-  void operator()(uint8_t* p) const { std::free(p); }
-};
-
 }  // namespace
 
 std::vector<IsaLevel> SupportedLevels() {
@@ -88,20 +84,16 @@ void SetColdBytes(size_t bytes) { g_cold_bytes = bytes; }
 
 std::span<const uint8_t> ColdWeights() {
   static const size_t size = ColdBytes() / 64 * 64;
-  static const std::unique_ptr<uint8_t[], FreeMemory> weights = [] {
-    uint8_t* data = static_cast<uint8_t*>(std::aligned_alloc(64, size));
-    if (data == nullptr) {
-      std::fprintf(stderr, "bench_kernels: no memory for %zu bytes of weights\n", size);
-      std::abort();
-    }
+  static const HugeBuffer weights = [] {
+    HugeBuffer data = AllocateHuge(size);
     uint64_t random = 1;
     for (size_t i = 0; i < size; i += 8) {
       random = random * 6364136223846793005u + 1442695040888963407u;
       // In each 16 bits: any sign, any fraction, and one of the exponents of [0.25, 1).
       const uint64_t bits = (random >> 1 & 0x80FF80FF80FF80FFu) + 0x3E803E803E803E80u;
-      std::memcpy(data + i, &bits, 8);
+      std::memcpy(data.get() + i, &bits, 8);
     }
-    return std::unique_ptr<uint8_t[], FreeMemory>(data);
+    return data;
   }();
   return {weights.get(), size};
 }
@@ -120,22 +112,17 @@ void Report(benchmark::State& state, IsaLevel level, const Work& work, double se
   static Peaks flops(MeasurePeakFlops, "flop/s (f32)");
   static Peaks int8_ops(MeasurePeakInt8Ops, "op/s (8-bit products)");
   const auto threads = static_cast<size_t>(state.threads());
-  // What all threads do together, because the limits are of all of them.
-  const double share = 1.0 / static_cast<double>(threads);
-  using benchmark::Counter;
-  const auto rate = Counter::kIsIterationInvariantRate;
-  state.counters["bytes/s"] = Counter(work.bytes * share, rate);
-  if (work.flops != 0) state.counters["flop/s"] = Counter(work.flops * share, rate);
-  if (work.int8_ops != 0) state.counters["int8_op/s"] = Counter(work.int8_ops * share, rate);
-  if (state.thread_index() != 0) return;  // Counters of all threads are added up.
+  if (state.thread_index() != 0) return;  // Counters of all threads would be added up.
+  const double rate = static_cast<double>(state.iterations()) / seconds;
+  state.counters["bytes/s"] = work.bytes * rate;
+  if (work.flops != 0) state.counters["flop/s"] = work.flops * rate;
+  if (work.int8_ops != 0) state.counters["int8_op/s"] = work.int8_ops * rate;
 
   double limit = 0;  // seconds
   if (work.flops != 0) limit = work.flops / flops.At(level, threads);
   if (work.int8_ops != 0) limit = work.int8_ops / int8_ops.At(level, threads);
   if (work.cold) limit = std::max(limit, work.bytes / Bandwidth(threads));
-  if (limit != 0) {
-    state.counters["roofline_%"] = 100 * limit * static_cast<double>(state.iterations()) / seconds;
-  }
+  if (limit != 0) state.counters["roofline_%"] = 100 * limit * rate;
 }
 
 double Seconds(const benchmark::State& state) {

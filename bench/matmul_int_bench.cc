@@ -96,7 +96,7 @@ void MatMulInt(benchmark::State& state, IsaLevel level, WeightType type, size_t 
 void Register(IsaLevel level, WeightType type, size_t group, const ModelShape& model) {
   const size_t threads = DefaultThreadCount();
   for (const MatrixShape& matrix : Matrices(model)) {
-    for (size_t tokens : {1, 4, 16, 128}) {
+    for (size_t tokens : {1, 4, 16, 128, 512}) {
       const std::string rest = std::string(type == WeightType::kInt4 ? "int4_g" : "int8_g") +
                                std::to_string(group) + "/" + matrix.name + "_" + model.name +
                                "/m:" + std::to_string(tokens);

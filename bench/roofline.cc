@@ -60,24 +60,13 @@ constexpr AccessShape kShapes[] = {
     {1, ReadLines<1>}, {2, ReadLines<2>}, {4, ReadLines<4>}, {8, ReadLines<8>}};
 constexpr size_t kPrefetchDistances[] = {0, 512, 1024, 2048, 4096};
 
-struct FreeBuffer {
-  void operator()(uint64_t* p) const { std::free(p); }
-};
-using Buffer = std::unique_ptr<uint64_t[], FreeBuffer>;
-
 // One thread's part of the measurement. Its buffer is written by the thread itself, so that the
 // pages are its own; between the barriers everybody reads, and thread 0 takes the time.
 void ReadRepeatedly(size_t thread, size_t threads, size_t bytes, std::barrier<>& together,
                     ReadBandwidth& best) {
-  Buffer buffer(static_cast<uint64_t*>(std::aligned_alloc(kHugePage, bytes)));
-  if (buffer == nullptr) {
-    std::fprintf(stderr, "roofline: no memory for a buffer of %zu bytes\n", bytes);
-    std::abort();
-  }
-#if defined(__linux__)
-  madvise(buffer.get(), bytes, MADV_HUGEPAGE);  // Where it is refused, small pages do.
-#endif
-  std::fill_n(buffer.get(), bytes / sizeof(uint64_t), thread + 1);
+  const HugeBuffer buffer = AllocateHuge(bytes);
+  uint64_t* const words = reinterpret_cast<uint64_t*>(buffer.get());
+  std::fill_n(words, bytes / sizeof(uint64_t), thread + 1);
   const clockid_t clock = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
   volatile uint64_t sink;
   for (const AccessShape& shape : kShapes) {
@@ -85,7 +74,7 @@ void ReadRepeatedly(size_t thread, size_t threads, size_t bytes, std::barrier<>&
       for (int pass = 0; pass < kPasses; ++pass) {
         together.arrive_and_wait();
         const double start = Seconds(clock);
-        sink = shape.read(buffer.get(), bytes / kLine, distance);
+        sink = shape.read(words, bytes / kLine, distance);
         together.arrive_and_wait();
         const double rate = static_cast<double>(threads * bytes) / (Seconds(clock) - start);
         if (thread == 0 && rate > best.bytes_per_second) {
@@ -238,6 +227,19 @@ double MeasurePeak(IsaLevel level, size_t threads, MultiplyAdds* work) {
 }
 
 }  // namespace
+
+HugeBuffer AllocateHuge(size_t bytes) {
+  bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  HugeBuffer buffer(static_cast<uint8_t*>(std::aligned_alloc(kHugePage, bytes)));
+  if (buffer == nullptr) {
+    std::fprintf(stderr, "benchmark: no memory for a buffer of %zu bytes\n", bytes);
+    std::abort();
+  }
+#if defined(__linux__)
+  madvise(buffer.get(), bytes, MADV_HUGEPAGE);  // Where it is refused, small pages do.
+#endif
+  return buffer;
+}
 
 size_t ColdBytes(size_t threads) {
   size_t cache = size_t{32} << 20;  // Where nobody tells.

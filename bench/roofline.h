@@ -4,11 +4,23 @@
 #define POCKETGLM_BENCH_ROOFLINE_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <string>
 
 #include "arch/level.h"
 
 namespace pocketglm {
+
+struct FreeHuge {
+  void operator()(uint8_t* p) const { std::free(p); }
+};
+using HugeBuffer = std::unique_ptr<uint8_t[], FreeHuge>;
+
+// Memory, uninitialised, on huge pages where the system has them, as a mapped model file is where
+// the file system has large folios. Without memory the program ends with a message.
+HugeBuffer AllocateHuge(size_t bytes);
 
 // How many bytes each of `threads` threads must read to read from memory: together 8 times the
 // last-level cache, within 256 MiB and 1 GiB each.

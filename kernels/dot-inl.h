@@ -133,11 +133,22 @@ struct Int4Chain {
 HWY_INLINE Int4Chain Begin(const I32x16&) {
   return MakeVectors<Int4Chain>([](size_t) POCKETGLM_UNROLLED { return hn::Zero(DI16()); });
 }
+// acc + products. g++ 12 knows that integers may be added in any order, gathers all the products of
+// a chain first and spills them (a tile of 4 tokens: 64 of 64, 173 instead of 221 Gop/s).
+HWY_INLINE hn::Vec<DI16> AddProducts(hn::Vec<DI16> acc, hn::Vec<DI16> products) {
+#if HWY_COMPILER_GCC_ACTUAL
+  asm("vpaddw %1, %0, %0" : "+x"(acc.raw) : "x"(products.raw));
+  return acc;
+#else
+  return hn::Add(acc, products);
+#endif
+}
 HWY_INLINE Int4Chain Step(const Int4Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
   const hn::Repartition<int8_t, DF> di8;
   return MakeVectors<Int4Chain>([&](size_t i) POCKETGLM_UNROLLED {
     // vpmaddubsw
-    return hn::Add(chain.v[i], hn::SatWidenMulPairwiseAdd(DI16(), w.v[i], hn::BitCast(di8, x)));
+    const auto products = hn::SatWidenMulPairwiseAdd(DI16(), w.v[i], hn::BitCast(di8, x));
+    return AddProducts(chain.v[i], products);
   });
 }
 HWY_INLINE I32x16 End(const Int4Chain& chain, const I32x16& total) {
