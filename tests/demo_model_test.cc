@@ -51,8 +51,8 @@ TEST_F(DemoModelTest, HasThePerplexityThatTransformersFinds) {
   // tools/demo_model/evaluate.py on the same files.
   const double en = Evaluate(model, "-f", POCKETGLM_TEST_DATA "/eval_en.txt")["perplexity"];
   const double zh = Evaluate(model, "-f", POCKETGLM_TEST_DATA "/eval_zh.txt")["perplexity"];
-  EXPECT_NEAR(en, 102.84, 0.01);
-  EXPECT_NEAR(zh, 245.06, 0.01);
+  EXPECT_NEAR(en, 104.64, 0.01);
+  EXPECT_NEAR(zh, 263.05, 0.01);
 }
 
 // The part of a text that the model was not trained on: what follows the first line break after 97
@@ -79,11 +79,11 @@ TEST_F(DemoModelTest, HasThePerplexityOfItsTrainingOnWhatWasKeptOut) {
   const std::string tail = dir_ / "tail.txt";
   WriteFile(tail, KeptOutTail(ReadFile(corpus + "/tinyshakespeare.txt")));
   const double en = Evaluate(f32, "-f", tail)["perplexity"];
-  EXPECT_NEAR(en, 49.78, 0.01);
+  EXPECT_NEAR(en, 44.67, 0.01);
   WriteFile(tail, KeptOutTail(ReadFile(corpus + "/classical_chinese.txt")));
   const double zh = Evaluate(f32, "-f", tail)["perplexity"];
-  EXPECT_NEAR(zh, 192.72, 0.01);
-  // INT4 costs about one percent.
+  EXPECT_NEAR(zh, 206.28, 0.01);
+  // INT4 costs about 1.7 percent.
   const double int4_zh = Evaluate(Convert({"--quant", "int4"}), "-f", tail)["perplexity"];
   EXPECT_LT(int4_zh, 1.02 * zh);
 }
