@@ -10,16 +10,18 @@
 //   k   T [capacity/16][head_dim][16 keys]   lanes are keys: no sum across lanes
 //   v   T [capacity][v_stride]               lanes are dimensions; v_stride = RoundUp(head_dim, 16)
 // capacity is a multiple of 64. K and V are rounded to T when appended, before anything uses them.
-// f16 saturates at +-65504 instead of becoming infinite.
+// f16 saturates at +-65504 instead of becoming infinite; int8 is quantised as one group of head_dim
+// elements by the rule of kernels/quantize.h, with one f32 scale per key and one per value.
 //
 // Long contexts are cut into chunks of kAttentionChunk keys at fixed positions. A chunk's partial
 // result (AttentionState) can be computed anywhere, by any thread; merging the chunks in ascending
 // order and finishing gives the same bits however the work was split.
 //
-// Canonical order within a chunk, per block of 64 keys: scores s_j = fma over d ascending, times
-// scale (int8: times scale * k_scale_j, rounded first); m' = max(m, max_j s_j); p_j = exp(s_j -
-// m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in 16 lanes; o = o * c, then fma(p_j,
-// v_j, o) for j ascending (int8: with p_j * v_scale_j, rounded, in place of p_j).
+// Canonical order within a chunk, from m = -inf, l = 0, o = 0, per block of 64 keys: scores s_j = fma
+// over d ascending from +0, times scale (int8: times scale * k_scale_j, rounded first); m' = max(m,
+// max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in 16 lanes,
+// key j of the block in lane j mod 16; o = o * c, then fma(p_j, v_j, o) for j ascending (int8: with
+// p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md.
 //
 // Max error of the finished output over n keys, against double precision on what the cache holds:
 //
@@ -93,11 +95,13 @@ using KvAppendFunction = void(const float* k, const float* v, size_t position,
 using AttentionFunction = void(MatrixView<const float> q, const KvHead& cache, Range keys,
                                float scale, const AttentionState& state) noexcept;
 
-// state := state joined with `next`, the chunk that follows it. Both have the same shape.
+// state := state joined with `next`, the chunk that follows it. Both have the same shape. With m' =
+// max(m, m_next), a = exp(m - m'), b = exp(m_next - m'):
+//   l = fma(l_next, b, l * a),   o = fma(o_next, b, o * a),   the inner products rounded first
 using AttentionMergeFunction = void(const AttentionState& next,
                                     const AttentionState& state) noexcept;
 
-// state.out[h, :] /= state.sum[h]: the attention output.
+// state.out[h, :] *= 1 / state.sum[h], the inverse rounded first: the attention output.
 using AttentionFinishFunction = void(const AttentionState& state) noexcept;
 
 }  // namespace pocketglm

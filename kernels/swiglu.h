@@ -10,6 +10,9 @@
 //
 //   gate_up  [32 * ceil(n / 16)] f32; y [n] f32; any alignment; y must not overlap gate_up
 //
+// Canonical: (gate / (1 + exp(-gate))) * up, rounded after each operation, with the exp of
+// kernels/README.md.
+//
 // Max error: 5 ulp (exp, then three roundings; 3.03 measured). For g < -88, exp(-g) is taken as
 // exp(88): silu(g) is then within |g| * 6.1e-39 of its true value.
 #ifndef POCKETGLM_KERNELS_SWIGLU_H_
