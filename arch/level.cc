@@ -4,7 +4,10 @@
 
 #include <cstdlib>
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -13,7 +16,23 @@
 namespace pocketglm {
 namespace {
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__)
+
+// Linux saves tile registers, 8 KiB a thread, only for processes that ask for it (Linux
+// Documentation/arch/x86/xstate.rst); asking again does no harm. The numbers are spelled out because
+// older C libraries lack the names.
+bool HasX86AmxTile() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return cpuinfo_has_x86_amx_tile() &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
 
 // Bits of the kernel's ABI (Linux arch/arm64/include/uapi/asm/hwcap.h), spelled out because C
 // libraries older than the CPU lack the newer names.

@@ -13,7 +13,7 @@
 
 namespace pocketglm {
 
-// The levels of this build, worst first: kAvx2, kAvx512Vnni for x86-64; kNeon, kDotprod, kI8mm for
+// The levels of this build, worst first: kAvx2, kAvxVnni, kAvx512Vnni, kAmxInt8 for x86-64; kNeon, kDotprod, kI8mm for
 // aarch64.
 #define POCKETGLM_LEVEL_ENUMERATOR(name, enumerator) enumerator,
 enum class IsaLevel : uint8_t { POCKETGLM_FOR_EACH_LEVEL(POCKETGLM_LEVEL_ENUMERATOR) };

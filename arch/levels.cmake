@@ -52,6 +52,8 @@ pocketglm_flag(-mavx512bw AVX512BW cpuinfo_has_x86_avx512bw)
 pocketglm_flag(-mavx512dq AVX512DQ cpuinfo_has_x86_avx512dq)
 pocketglm_flag(-mavx512vl AVX512VL cpuinfo_has_x86_avx512vl)
 pocketglm_flag(-mavx512vnni AVX512VNNI cpuinfo_has_x86_avx512vnni)
+pocketglm_flag(-mamx-tile AMX-TILE HasX86AmxTile)
+pocketglm_flag(-mamx-int8 AMX-INT8 cpuinfo_has_x86_amx_int8)
 pocketglm_flag(-march=armv8-a)
 pocketglm_flag(-march=armv8.2-a+dotprod
                LSE HasArmLse RDM HasArmRdm CRC32 HasArmCrc32 DotProd HasArmDotProd)
@@ -60,11 +62,13 @@ pocketglm_flag(-march=armv8.2-a+dotprod+i8mm
 
 # Without the last four flags Highway silently takes a target below AVX2.
 set(avx2_flags -mavx2 -mfma -mf16c -mbmi -mbmi2 -maes -mpclmul)
+set(avx512_vnni_flags
+    ${avx2_flags} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
 
 pocketglm_level(avx2 kAvx2 x86_64 ${avx2_flags})
 pocketglm_level(avx_vnni kAvxVnni x86_64 ${avx2_flags} -mavxvnni)
-pocketglm_level(avx512_vnni kAvx512Vnni x86_64
-                ${avx2_flags} -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
+pocketglm_level(avx512_vnni kAvx512Vnni x86_64 ${avx512_vnni_flags})
+pocketglm_level(amx_int8 kAmxInt8 x86_64 ${avx512_vnni_flags} -mamx-tile -mamx-int8)
 pocketglm_level(neon kNeon aarch64 -march=armv8-a)
 pocketglm_level(dotprod kDotprod aarch64 -march=armv8.2-a+dotprod)
 pocketglm_level(i8mm kI8mm aarch64 -march=armv8.2-a+dotprod+i8mm)

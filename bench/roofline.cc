@@ -124,7 +124,7 @@ void RunOnThreads(size_t threads, const F& run) {
 
 double FusedMultiplyAdds(IsaLevel level, uint64_t rounds) {
   const double operations = 12.0 * 2 * static_cast<double>(rounds);
-  if (level == IsaLevel::kAvx512Vnni) {
+  if (level == IsaLevel::kAvx512Vnni || level == IsaLevel::kAmxInt8) {
     POCKETGLM_LOOP(POCKETGLM_CHAINS("vfmadd231ps", "zmm"));
     return operations * 16;
   }
@@ -157,6 +157,16 @@ double Int8MultiplyAdds(IsaLevel level, uint64_t rounds) {
     case IsaLevel::kAvx512Vnni:
       POCKETGLM_LOOP(POCKETGLM_CHAINS("vpdpbusd", "zmm"));
       return instructions * 2 * 64;
+    case IsaLevel::kAmxInt8: {
+      alignas(64) uint8_t config[64] = {1};  // The palette; then bytes per row and rows of 8 tiles.
+      for (size_t t = 0; t < 8; ++t) config[16 + 2 * t] = 64, config[48 + t] = 16;
+      asm volatile("ldtilecfg %0" : : "m"(config));
+      POCKETGLM_LOOP(
+          "tdpbsud %%tmm6, %%tmm4, %%tmm0\n tdpbsud %%tmm6, %%tmm5, %%tmm1\n"
+          "tdpbsud %%tmm7, %%tmm4, %%tmm2\n tdpbsud %%tmm7, %%tmm5, %%tmm3\n");
+      asm volatile("tilerelease");
+      return instructions / 12 * 4 * 2 * 16 * 16 * 64;
+    }
   }
   return 0;
 }

@@ -86,12 +86,12 @@ HWY_INLINE hn::Vec<DI32> Repeat4(const int8_t* x) {
   return hn::Set(DI32(), bits);
 }
 
-#if defined(POCKETGLM_LEVEL_AVX512_VNNI) || defined(POCKETGLM_LEVEL_AVX_VNNI)
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 
 // acc[lane] += sum_b w[lane][b] * x[lane][b]. g++ 12 is given the instruction itself: around the
 // intrinsic it is known to copy and spill accumulators, around one it cannot look into it does not.
 HWY_INLINE hn::Vec<DI32> Dpbusd(hn::Vec<DI32> acc, hn::Vec<DU8> w, hn::Vec<DI32> x) {
-#if defined(POCKETGLM_LEVEL_AVX512_VNNI)
+#if defined(__AVX512VNNI__)
 #if HWY_COMPILER_GCC_ACTUAL
   asm("vpdpbusd %2, %1, %0" : "+v"(acc.raw) : "v"(w.raw), "v"(x.raw));
   return acc;

@@ -20,8 +20,14 @@ static_assert(HWY_TARGET == HWY_AVX2, "level avx_vnni: check its flags");
 
 #elif defined(POCKETGLM_LEVEL_AVX512_VNNI)
 static_assert(HWY_TARGET == HWY_AVX3, "level avx512_vnni: check its flags");
-#if !defined(__AVX512VNNI__)
-#error "level avx512_vnni: its flags do not allow vpdpbusd"
+#if !defined(__AVX512VNNI__) || defined(__AMX_TILE__)
+#error "level avx512_vnni: check its flags"
+#endif
+
+#elif defined(POCKETGLM_LEVEL_AMX_INT8)
+static_assert(HWY_TARGET == HWY_AVX3, "level amx_int8: check its flags");
+#if !defined(__AVX512VNNI__) || !defined(__AMX_TILE__) || !defined(__AMX_INT8__)
+#error "level amx_int8: check its flags"
 #endif
 
 #elif defined(POCKETGLM_LEVEL_NEON)

@@ -7,26 +7,15 @@
 #include "kernels/dot-inl.h"
 #include "kernels/lanes16-inl.h"
 #include "kernels/level-inl.h"
+#if defined(__AMX_INT8__)
+#include "kernels/matmul_int_amx-inl.h"
+#else
+#include "kernels/matmul_int_tiles-inl.h"
+#endif
 
 namespace pocketglm {
 namespace POCKETGLM_LEVEL {
 namespace {
-
-// What the products of one group start from: the offset of the unsigned weights, taken back.
-template <WeightType kType>
-HWY_INLINE I32x16 InitialTotal(int32_t sum_x) {
-  return SetI32(kType == WeightType::kInt4 ? -8 * sum_x : -kInt8Offset * sum_x);
-}
-
-HWY_INLINE F32x16 LoadScales(const uint8_t* scales) {
-  return Load16(reinterpret_cast<const hwy::float16_t*>(scales));
-}
-
-// y + float(S) * (scale_w * scale_x)
-HWY_INLINE F32x16 AddScaled(const I32x16& total, const F32x16& scale_w, float scale_x,
-                            const F32x16& y) {
-  return MulAdd16(ToF32(total), Mul16(scale_w, Set16(scale_x)), y);
-}
 
 HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t panel,
                             const F32x16& sum, float* y) {
@@ -189,39 +178,6 @@ void Stream(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias, 
 
 // ---- Many tokens: bound by arithmetic. Weights are unpacked once for a block of tokens.
 
-// The register tile is kTileTokens x kTilePanels, 24 of 32 registers (512 bits) or 12 of 16 (256
-// bits, where int4 chains of AVX2 need their own). Its k runs over kBlockK values at a time, so
-// that the unpacked weights, 8 or 16 KiB, stay in the L1 cache while all tokens of the block pass.
-#if defined(POCKETGLM_LEVEL_AVX512_VNNI)
-inline constexpr size_t kTileTokens = 6;
-inline constexpr size_t kTilePanels = 4;
-inline constexpr size_t kBlockK = 256;
-#else
-#if defined(POCKETGLM_LEVEL_AVX_VNNI)
-inline constexpr size_t kTileTokens = 6;
-#else
-inline constexpr size_t kTileTokens = 4;
-#endif
-inline constexpr size_t kTilePanels = 1;
-inline constexpr size_t kBlockK = 512;
-#endif
-inline constexpr size_t kBlockTokens = 240;  // A multiple of kTileTokens.
-static_assert(kBlockTokens % kTileTokens == 0);
-inline constexpr size_t kFewTokens = 8;
-
-// kBlockK values of k, unpacked: unsigned weights [k / 4][panel][row][4], and scales.
-template <size_t kPanels>
-struct UnpackedBlock {
-  HWY_ALIGN uint8_t lines[kBlockK / 4][kPanels][kLineBytes];
-  HWY_ALIGN float scales[kBlockK / 32][kPanels][kPanelRows];  // By group, of 32 or more.
-};
-
-// Outputs of a block of tokens, not yet complete.
-template <size_t kPanels>
-struct OutputBlock {
-  HWY_ALIGN float y[kBlockTokens][kPanels][kPanelRows];
-};
-
 // Unpacks groups [begin, end) of the kPanels panels at `panel`.
 template <WeightType kType, size_t kPanels>
 void Unpack(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t end,
@@ -252,110 +208,6 @@ void Unpack(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t en
   }
 }
 
-// One group of the activations of neighbouring tokens: the first token's, and how far it is to the
-// next.
-struct TokenGroup {
-  TokenGroup(const QuantizedMatrix& x, size_t token, size_t g)
-      : q(x.q.data + token * x.q.stride + g * x.group),
-        scale(x.scales.data + token * x.scales.stride + g),
-        sum(x.sums.data + token * x.sums.stride + g),
-        q_stride(x.q.stride),
-        scale_stride(x.scales.stride),
-        sum_stride(x.sums.stride),
-        size(x.group) {}
-  void Next() {
-    q += size;
-    ++scale;
-    ++sum;
-  }
-
-  const int8_t* q;
-  const float* scale;
-  const int32_t* sum;
-  const size_t q_stride, scale_stride, sum_stride, size;
-};
-
-// y[m][p] += the products of one group, for a tile of kTokens tokens.
-template <WeightType kType, size_t kTokens, size_t kPanels>
-HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT lines,
-                              const float* HWY_RESTRICT scales, float* HWY_RESTRICT y) {
-  const int8_t* q = x.q;
-  Totals<kTokens, kPanels> totals;
-  Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-    const I32x16 initial = InitialTotal<kType>(x.sum[m * x.sum_stride]);
-    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { totals[m][p] = initial; });
-  });
-  const auto step = [&](auto& accumulators, auto advance) POCKETGLM_UNROLLED {
-    U8x64 w[kPanels];
-    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { w[p] = LoadLine(lines + p * kLineBytes); });
-    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-      const auto x4 = Repeat4(q + m * x.q_stride);
-      Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
-        accumulators[m][p] = advance(accumulators[m][p], w[p], x4);
-      });
-    });
-    lines += kPanels * kLineBytes;
-    q += 4;
-  };
-  for (size_t k = 0; k < x.size; k += 4 * kChainSteps) {
-    if constexpr (kType == WeightType::kInt4) {
-      Int4Chain chains[kTokens][kPanels];
-      Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-        Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { chains[m][p] = Begin(totals[m][p]); });
-      });
-      Unroll<kChainSteps>([&](auto) POCKETGLM_UNROLLED {
-        step(chains, [](const Int4Chain& a, const U8x64& b, auto c)
-                         POCKETGLM_UNROLLED { return Step(a, b, c); });
-      });
-      Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-        Unroll<kPanels>([&](auto p)
-                            POCKETGLM_UNROLLED { totals[m][p] = End(chains[m][p], totals[m][p]); });
-      });
-    } else {
-      for (size_t i = 0; i < kChainSteps; ++i) {
-        step(totals, [](const I32x16& a, const U8x64& b, auto c)
-                         POCKETGLM_UNROLLED { return StepInt8(a, b, c); });
-      }
-    }
-  }
-  Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
-    const F32x16 scale_w = Load16(scales + p * kPanelRows);
-    Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-      float* out = y + (m * kPanels + p) * kPanelRows;
-      const float scale_x = x.scale[m * x.scale_stride];
-      Store16(AddScaled(totals[m][p], scale_w, scale_x, Load16(out)), out);
-    });
-  });
-}
-
-// A tile of kTokens tokens against `groups` unpacked groups.
-//
-// Nothing here may need a division: addresses derived from the PackedMatrix, group by group, made
-// this 10 % slower. Sums kept in registers over the groups, with a tile of half the size, were no
-// faster (0.61 of the peak of vpdpbusd against 0.65 with g++ 12 and the loads and stores of y).
-template <WeightType kType, size_t kTokens, size_t kPanels>
-HWY_NOINLINE void MultiplyTile(TokenGroup x, size_t groups, const UnpackedBlock<kPanels>& block,
-                               float* y) {
-  const uint8_t* lines = block.lines[0][0];
-  const size_t group_lines = x.size / 4 * kPanels;
-  for (size_t g = 0; g < groups; ++g, x.Next(), lines += group_lines * kLineBytes) {
-    MultiplyGroup<kType, kTokens, kPanels>(x, lines, block.scales[g][0], y);
-  }
-}
-
-// Tokens [m, to) in tiles of kTokens, and the rest in smaller ones.
-template <WeightType kType, size_t kTokens, size_t kPanels>
-void MultiplyTiles(const QuantizedMatrix& x, size_t m, size_t to, size_t begin, size_t groups,
-                   const UnpackedBlock<kPanels>& block, float* y) {
-  for (; m + kTokens <= to; m += kTokens, y += kTokens * kPanels * kPanelRows) {
-    MultiplyTile<kType, kTokens, kPanels>(TokenGroup(x, m, begin), groups, block, y);
-  }
-  if constexpr (kTokens > 1) {
-    constexpr size_t kSmaller = kTokens > 4 ? 4 : kTokens / 2;
-    MultiplyTiles<kType, kSmaller, kPanels>(x, m, to, begin, groups, block, y);
-  }
-}
-
 // Tokens [from, to), at most kBlockTokens, against kPanels neighbouring panels.
 template <WeightType kType, size_t kPanels>
 HWY_NOINLINE void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
@@ -369,8 +221,7 @@ HWY_NOINLINE void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x
   for (size_t begin = 0; begin < groups; begin += block_groups) {
     const size_t end = HWY_MIN(begin + block_groups, groups);
     Unpack<kType, kPanels>(w, panel, begin, end, block);
-    MultiplyTiles<kType, kTileTokens, kPanels>(x, from, to, begin, end - begin, block,
-                                               output.y[0][0]);
+    MultiplyBlock<kType, kPanels>(x, from, to, begin, end - begin, block, output.y[0][0]);
   }
   for (size_t m = from; m < to; ++m) {
     for (size_t p = 0; p < kPanels; ++p) {
@@ -379,10 +230,14 @@ HWY_NOINLINE void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x
   }
 }
 
+// More tokens than this are taken as a block.
+inline constexpr size_t kFewTokens = 8;
+
 template <WeightType kType>
 void Multiply(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
               MatrixView<float> y, Range panels) {
   if (x.q.rows <= kFewTokens) return Stream<kType>(w, x, bias, y, panels);
+  const MatrixUnit unit(w.group);
   for (size_t m = 0; m < x.q.rows; m += kBlockTokens) {
     const size_t to = HWY_MIN(m + kBlockTokens, x.q.rows);
     size_t p = panels.begin;

@@ -40,7 +40,7 @@ struct SyntheticOptions {
   uint64_t seed = 0;
   // Called after every few megabytes with the bytes written and to write, and the tensor's name.
   // Returning false ends the work with an error.
-  std::function<bool(uint64_t, uint64_t, std::string_view)> progress;
+  std::function<bool(uint64_t, uint64_t, std::string_view)> progress{};
 };
 
 // Writes the model to `output`, which appears complete or not at all, and returns its size in

@@ -106,7 +106,9 @@ TEST(SyntheticTokenizerTest, TakesEveryTextAndGivesItBack) {
     std::string back;
     for (const int32_t id : *ids) back += tokenizer->TokenBytes(id);
     EXPECT_EQ(back, text);
-    if (tokens > 4096) EXPECT_LT(ids->size(), text.size());  // It does merge.
+    if (tokens > 4096) {
+      EXPECT_LT(ids->size(), text.size());  // It does merge.
+    }
   }
 }
 
