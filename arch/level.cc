@@ -19,14 +19,13 @@ namespace {
 #if defined(__x86_64__)
 
 // Linux saves tile registers, 8 KiB a thread, only for processes that ask for it (Linux
-// Documentation/arch/x86/xstate.rst); asking again does no harm. The numbers are spelled out because
-// older C libraries lack the names.
+// Documentation/arch/x86/xstate.rst); asking again does no harm. The numbers are spelled out
+// because older C libraries lack the names.
 bool HasX86AmxTile() {
 #if defined(__linux__)
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
-  return cpuinfo_has_x86_amx_tile() &&
-         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return cpuinfo_has_x86_amx_tile() && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
   return false;
 #endif
@@ -152,7 +151,8 @@ std::string MissingCpuFeatures(IsaLevel level) {
   const bool known = CpuIsKnown();
   std::string missing;
   for (const Feature& feature : kFeatures) {
-    if (feature.level == level && !(known && feature.detected())) AppendListItem(feature.name, missing);
+    if (feature.level == level && !(known && feature.detected()))
+      AppendListItem(feature.name, missing);
   }
   return missing;
 }

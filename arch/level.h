@@ -13,8 +13,8 @@
 
 namespace pocketglm {
 
-// The levels of this build, worst first: kAvx2, kAvxVnni, kAvx512Vnni, kAmxInt8 for x86-64; kNeon, kDotprod, kI8mm for
-// aarch64.
+// The levels of this build, worst first: kAvx2, kAvxVnni, kAvx512Vnni, kAmxInt8 for x86-64; kNeon,
+// kDotprod, kI8mm for aarch64.
 #define POCKETGLM_LEVEL_ENUMERATOR(name, enumerator) enumerator,
 enum class IsaLevel : uint8_t { POCKETGLM_FOR_EACH_LEVEL(POCKETGLM_LEVEL_ENUMERATOR) };
 #undef POCKETGLM_LEVEL_ENUMERATOR

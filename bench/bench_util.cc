@@ -76,9 +76,7 @@ std::vector<float> RandomFloats(size_t n, float low, float high) {
   return values;
 }
 
-size_t ColdBytes() {
-  return g_cold_bytes != 0 ? g_cold_bytes : ColdBytes(1);
-}
+size_t ColdBytes() { return g_cold_bytes != 0 ? g_cold_bytes : ColdBytes(1); }
 
 void SetColdBytes(size_t bytes) { g_cold_bytes = bytes; }
 

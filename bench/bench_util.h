@@ -36,8 +36,8 @@ std::string BenchmarkName(const char* kernel, IsaLevel level, const std::string&
 // Seeded values in [low, high).
 std::vector<float> RandomFloats(size_t n, float low, float high);
 
-// How many bytes it takes to be colder than the last-level cache: ColdBytes(1) of roofline.h, unless
-// SetColdBytes() said otherwise (for main()).
+// How many bytes it takes to be colder than the last-level cache: ColdBytes(1) of roofline.h,
+// unless SetColdBytes() said otherwise (for main()).
 size_t ColdBytes();
 void SetColdBytes(size_t bytes);
 

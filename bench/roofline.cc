@@ -116,7 +116,7 @@ void RunOnThreads(size_t threads, const F& run) {
   POCKETGLM_CHAIN(op, r, "15")
 // All registers start at zero, which also keeps subnormal numbers away.
 #define POCKETGLM_LOOP(body)                                                                     \
-  asm volatile("vzeroall\n 1:\n" body "dec %0\n jnz 1b\n vzeroall\n"                            \
+  asm volatile("vzeroall\n 1:\n" body "dec %0\n jnz 1b\n vzeroall\n"                             \
                : "+r"(rounds)                                                                    \
                :                                                                                 \
                : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
@@ -132,12 +132,13 @@ double FusedMultiplyAdds(IsaLevel level, uint64_t rounds) {
   return operations * 8;
 }
 
-// Of avx2, the pair of instructions that multiplies 4-bit by 8-bit integers there: pairs of products
-// in 16 bits, and their sum.
-#define POCKETGLM_CHAIN16(r, n, t)                 \
-  "vpmaddubsw %%" r "0, %%" r "1, %%" r t "\n"      \
+// Of avx2, the pair of instructions that multiplies 4-bit by 8-bit integers there: pairs of
+// products in 16 bits, and their sum.
+#define POCKETGLM_CHAIN16(r, n, t)        \
+  "vpmaddubsw %%" r "0, %%" r "1, %%" r t \
+  "\n"                                    \
   "vpaddw %%" r t ", %%" r n ", %%" r n "\n"
-#define POCKETGLM_CHAINS16(r)    \
+#define POCKETGLM_CHAINS16(r)     \
   POCKETGLM_CHAIN16(r, "4", "10") \
   POCKETGLM_CHAIN16(r, "5", "11") \
   POCKETGLM_CHAIN16(r, "6", "12") \
@@ -177,19 +178,19 @@ double Int8MultiplyAdds(IsaLevel level, uint64_t rounds) {
 #undef POCKETGLM_CHAIN
 #elif defined(__aarch64__)
 // 24 chains: 4 pipes times a latency of 4 cycles, and some. All levels have 128-bit vectors.
-#define POCKETGLM_LOOP(body)                                                                      \
-  asm volatile(                                                                                   \
-      ".irp i, 0,1,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"       \
-      "movi v\\i\\().16b, #0\n .endr\n"                                                           \
-      "1:\n"                                                                                      \
-      ".irp i, 8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n" body      \
-      "\n .endr\n"                                                                                \
-      "subs %0, %0, #1\n b.ne 1b\n"                                                               \
-      : "+r"(rounds)                                                                              \
-      :                                                                                           \
-      : "v0", "v1", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",    \
-        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",       \
-        "v31", "cc")
+#define POCKETGLM_LOOP(body)                                                                       \
+  asm volatile(                                                                                    \
+      ".irp i, 0,1,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"        \
+      "movi v\\i\\().16b, #0\n .endr\n"                                                            \
+      "1:\n"                                                                                       \
+      ".irp i, 8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n" body       \
+      "\n .endr\n"                                                                                 \
+      "subs %0, %0, #1\n b.ne 1b\n"                                                                \
+      : "+r"(rounds)                                                                               \
+      :                                                                                            \
+      : "v0", "v1", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",     \
+        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", \
+        "cc")
 
 double FusedMultiplyAdds(IsaLevel, uint64_t rounds) {
   const double operations = 24.0 * 2 * 4 * static_cast<double>(rounds);

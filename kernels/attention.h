@@ -17,11 +17,11 @@
 // result (AttentionState) can be computed anywhere, by any thread; merging the chunks in ascending
 // order and finishing gives the same bits however the work was split.
 //
-// Canonical order within a chunk, from m = -inf, l = 0, o = 0, per block of 64 keys: scores s_j = fma
-// over d ascending from +0, times scale (int8: times scale * k_scale_j, rounded first); m' = max(m,
-// max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in 16 lanes,
-// key j of the block in lane j mod 16; o = o * c, then fma(p_j, v_j, o) for j ascending (int8: with
-// p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md.
+// Canonical order within a chunk, from m = -inf, l = 0, o = 0, per block of 64 keys: scores s_j =
+// fma over d ascending from +0, times scale (int8: times scale * k_scale_j, rounded first); m' =
+// max(m, max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in
+// 16 lanes, key j of the block in lane j mod 16; o = o * c, then fma(p_j, v_j, o) for j ascending
+// (int8: with p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md.
 //
 // Max error of the finished output over n keys, against double precision on what the cache holds:
 //
@@ -29,8 +29,9 @@
 //
 // S = max_j scale * sum_d |q[d] k[j, d]| from the rounding of the scores, R = max s - min s from
 // that of s - max, the rest from exp and the sums. int8 rounds twice more, in scale * k_scale_j and
-// p_j * v_scale_j: head_dim + 2 for head_dim + 1, and 13 for 12. A worst case: 1024 random keys of head_dim 128
-// gave 1.3 * 2^-24 * max |v| with scores within +-1.4, and 150 * 2^-24 * max |v| within +-40.
+// p_j * v_scale_j: head_dim + 2 for head_dim + 1, and 13 for 12. A worst case: 1024 random keys of
+// head_dim 128 gave 1.3 * 2^-24 * max |v| with scores within +-1.4, and 150 * 2^-24 * max |v|
+// within +-40.
 #ifndef POCKETGLM_KERNELS_ATTENTION_H_
 #define POCKETGLM_KERNELS_ATTENTION_H_
 

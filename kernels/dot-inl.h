@@ -45,8 +45,7 @@ template <class R, class Op>
 HWY_INLINE R MakeVectors(const Op& op) {
   return [&]<size_t... kI>(std::index_sequence<kI...>) POCKETGLM_UNROLLED {
     return R{{op(std::integral_constant<size_t, kI>())...}};
-  }
-  (std::make_index_sequence<kVectors>());
+  }(std::make_index_sequence<kVectors>());
 }
 
 HWY_INLINE I32x16 SetI32(int32_t x) {
@@ -210,9 +209,8 @@ struct Int4Chain {
 };
 HWY_INLINE Int4Chain Begin(const I32x16&) {
   Int4Chain chain;
-  Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
-    chain.v[i] = {vdupq_n_s16(0), vdupq_n_s16(0)};
-  });
+  Unroll<kVectors>([&](auto i)
+                       POCKETGLM_UNROLLED { chain.v[i] = {vdupq_n_s16(0), vdupq_n_s16(0)}; });
   return chain;
 }
 HWY_INLINE Int4Chain Step(const Int4Chain& chain, const U8x64& w, hn::Vec<DI32> x) {

@@ -26,9 +26,9 @@ HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t pan
 
 // ---- Few tokens: bound by memory. The weights stream past once, straight from their packed form.
 
-// How far ahead of the lines in use memory is asked for, stream by stream. One token, INT4 G 64, two
-// threads of a Granite Rapids, share of the read bandwidth (three runs each, 2026-11-21): 1024 bytes
-// 0.90, 2048 0.92, 3072 0.92, at avx2 and avx512_vnni alike; without any, 0.6 to 0.8.
+// How far ahead of the lines in use memory is asked for, stream by stream. One token, INT4 G 64,
+// two threads of a Granite Rapids, share of the read bandwidth (three runs each, 2026-11-21): 1024
+// bytes 0.90, 2048 0.92, 3072 0.92, at avx2 and avx512_vnni alike; without any, 0.6 to 0.8.
 inline constexpr size_t kPrefetchBytes = 2048;
 
 // Packed weights that stay in the L2 cache while several passes use them.
@@ -139,8 +139,8 @@ void StreamRange(const PackedMatrix& w, const QuantizedMatrix& x, const float* b
 // More tokens than this are taken in several passes over a panel, which by then is in cache.
 inline constexpr size_t kStreamTokens = 4;
 
-// Panels at a time: as many as leave the accumulators in registers; but one token is bound by memory
-// alone, and four streams are as many as that likes.
+// Panels at a time: as many as leave the accumulators in registers; but one token is bound by
+// memory alone, and four streams are as many as that likes.
 constexpr size_t StreamPanelCount(size_t tokens) {
   if (tokens == 1) return 4;
   return kVectors == 1 ? (tokens == 2 ? 4 : 2) : 1;

@@ -1,13 +1,14 @@
 // Many tokens in the tile registers of AMX: 16 tokens x 16 rows x 64 k in one instruction.
 //
 // Unpacked weights are a legal operand as they are (lines of 4 k for 16 rows), and so are rows of
-// quantised activations. tdpbsud adds exact products to int32, so the bits are those of every level.
+// quantised activations. tdpbsud adds exact products to int32, so the bits are those of every
+// level.
 //
-// The instruction could do 6.3 Top/s on one core of a Granite Rapids; scaling 16 x 16 sums for every
-// group is what takes the time. INT4 G 64, 512 tokens, Top/s there (bench_kernels, 2026-11-21): 0.71
-// to 0.74 as it stands, 0.44 to 0.47 with vpdpbusd (level avx512_vnni). Slower: two panels at a time,
-// 0.55 to 0.58; all groups of a block scaled at once to spare loads and stores of y, 0.62; blocks of
-// 128 k, 0.70. Prefetching the next activations made no difference.
+// The instruction could do 6.3 Top/s on one core of a Granite Rapids; scaling 16 x 16 sums for
+// every group is what takes the time. INT4 G 64, 512 tokens, Top/s there (bench_kernels,
+// 2026-11-21): 0.71 to 0.74 as it stands, 0.44 to 0.47 with vpdpbusd (level avx512_vnni). Slower:
+// two panels at a time, 0.55 to 0.58; all groups of a block scaled at once to spare loads and
+// stores of y, 0.62; blocks of 128 k, 0.70. Prefetching the next activations made no difference.
 #ifndef POCKETGLM_KERNELS_MATMUL_INT_AMX_INL_H_
 #define POCKETGLM_KERNELS_MATMUL_INT_AMX_INL_H_
 
@@ -137,10 +138,9 @@ HWY_NOINLINE void MultiplyTokens(const QuantizedMatrix& x, size_t token, size_t 
     const float* scale_x = x.scales.data + token * x.scales.stride + begin + g;
     // What is multiplied the time after the next: of these tokens or of those that follow.
     const size_t ahead = g + 3;
-    const int8_t* next = ahead < groups
-                             ? x.q.data + token * x.q.stride + (begin + ahead) * x.group
-                             : x.q.data + (token + tokens) * x.q.stride +
-                                   (begin + ahead - groups) * x.group;
+    const int8_t* next = ahead < groups ? x.q.data + token * x.q.stride + (begin + ahead) * x.group
+                                        : x.q.data + (token + tokens) * x.q.stride +
+                                              (begin + ahead - groups) * x.group;
     float* out = y;
     for (size_t t = 0; t < kTokenTiles; ++t) {
       const int32_t* sum = sums[g % 2].s[t][0][0];

@@ -1,6 +1,6 @@
-// What the two ways of multiplying many tokens share (matmul_int_tiles-inl.h, matmul_int_amx-inl.h):
-// sizes of blocks, unpacked weights, unfinished outputs, and how the products of a group are added to
-// them. Either way offers
+// What the two ways of multiplying many tokens share (matmul_int_tiles-inl.h,
+// matmul_int_amx-inl.h): sizes of blocks, unpacked weights, unfinished outputs, and how the
+// products of a group are added to them. Either way offers
 //
 //   MatrixUnit unit(group);                            while anything is multiplied
 //   MultiplyBlock<type, panels>(x, from, to, begin, groups, block, y);
@@ -34,8 +34,8 @@ HWY_INLINE F32x16 AddScaled(const I32x16& total, const F32x16& scale_w, float sc
   return MulAdd16(ToF32(total), Mul16(scale_w, Set16(scale_x)), y);
 }
 
-// kTilePanels panels are multiplied together. Their k runs over kBlockK values at a time, so that the
-// unpacked weights, 8 or 16 KiB, stay in the L1 cache while all tokens of the block pass.
+// kTilePanels panels are multiplied together. Their k runs over kBlockK values at a time, so that
+// the unpacked weights, 8 or 16 KiB, stay in the L1 cache while all tokens of the block pass.
 #if defined(__AMX_INT8__)
 inline constexpr size_t kTilePanels = 4;
 inline constexpr size_t kBlockK = 256;

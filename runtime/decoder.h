@@ -81,8 +81,8 @@ class Decoder {
   RopeTable rope_;
   Scratch scratch_;
   [[maybe_unused]] const size_t max_context_;  // For assertions.
-  const float norm_eps_;         // rms_norm_eps, rounded to f32.
-  const float attention_scale_;  // 1 / sqrt(head_dim) in double, rounded to f32.
+  const float norm_eps_;                       // rms_norm_eps, rounded to f32.
+  const float attention_scale_;                // 1 / sqrt(head_dim) in double, rounded to f32.
 
   // The step under way.
   std::span<const BatchItem> batch_;

@@ -1,8 +1,8 @@
 // The cos/sin rows that kernels/rope.h takes, for one model.
 //
 // Frequencies as the reference implementation (transformers) computes them, in f32 and with its
-// roundings:  inv_freq[i] = 1 / theta^(2i / rotary_dim),  angle = position * inv_freq[i],  where the
-// exponent, the power (exp(exponent * ln theta) in double), its inverse and the angle are each
+// roundings:  inv_freq[i] = 1 / theta^(2i / rotary_dim),  angle = position * inv_freq[i],  where
+// the exponent, the power (exp(exponent * ln theta) in double), its inverse and the angle are each
 // rounded to f32. cos and sin of that f32 angle are then exact to half an ulp, and the same bits on
 // every platform.
 #ifndef POCKETGLM_RUNTIME_ROPE_TABLE_H_

@@ -86,9 +86,9 @@ TEST_F(SyntheticModelTest, NibblesAreUniform) {
 }
 
 TEST_F(SyntheticModelTest, WorkThatIsStoppedLeavesNothing) {
-  const StatusOr<uint64_t> bytes = WriteSyntheticModel(
-      Tiny(), dir_ / "model.pglm",
-      {.progress = [](uint64_t, uint64_t, std::string_view) { return false; }});
+  const StatusOr<uint64_t> bytes =
+      WriteSyntheticModel(Tiny(), dir_ / "model.pglm",
+                          {.progress = [](uint64_t, uint64_t, std::string_view) { return false; }});
   EXPECT_FALSE(bytes.ok());
   EXPECT_TRUE(dir_.Files().empty());
 }
@@ -137,11 +137,11 @@ TEST_F(SyntheticModelTest, TheProgramsRunIt) {
   EXPECT_GT(other["kl"], 0.01);
   EXPECT_LT(other["same_top1"], 1.0);
 
-  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
-           {"--shape", "huge", "-o", path},
-           {"--shape", "tiny", "-o", path, "--quant", "int3"},
-           {"--shape", "tiny", "-o", path, "--group", "48"},
-           {"--shape", "tiny"}}) {
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--shape", "huge", "-o", path},
+                                             {"--shape", "tiny", "-o", path, "--quant", "int3"},
+                                             {"--shape", "tiny", "-o", path, "--group", "48"},
+                                             {"--shape", "tiny"}}) {
     EXPECT_EQ(RunProgram("synth_glm", wrong).exit_code, 2);
   }
   EXPECT_EQ(RunProgram("synth_glm", {"--shape", "tiny", "-o", dir_ / "none/m.pglm"}).exit_code, 1);

@@ -46,10 +46,9 @@ bool MatMulInt4(const pocketglm::Kernels& kernels) {
   const pocketglm::PackedMatrix w = {packed, WeightType::kInt4, kRows, kCols, kGroup};
   for (size_t row = 0, panel = 0; row < kRows; row += pocketglm::kPanelRows, ++panel) {
     const size_t count = std::min(pocketglm::kPanelRows, kRows - row);
-    pocketglm::PackQuantizedPanel(WeightType::kInt4, kGroup,
-                                  {q.data() + row * kCols, count, kCols, kCols},
-                                  {scales.data() + row * kGroups, count, kGroups, kGroups},
-                                  packed + panel * w.panel_bytes());
+    pocketglm::PackQuantizedPanel(
+        WeightType::kInt4, kGroup, {q.data() + row * kCols, count, kCols, kCols},
+        {scales.data() + row * kGroups, count, kGroups, kGroups}, packed + panel * w.panel_bytes());
   }
 
   std::vector<float> x(kCols);
