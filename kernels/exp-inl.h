@@ -3,8 +3,8 @@
 // exp(x) = 2^n * exp(r) with n = round(x / ln 2) and r = x - n ln 2, |r| <= 0.347 (Cody & Waite
 // 1980: ln 2 is split so that n * high part is exact); exp(r) by its Taylor polynomial of degree 7,
 // whose truncation error 0.347^8 / 8! is 5e-9. Max error 1 ulp and 1.4 * 2^-24 relative on [-87.3,
-// 88] (every f32 above 2^-25 tried: 0.94 and 1.33); below, the result is 0 (a softmax weight that small
-// is nothing, and subnormals would be slow); above 88 it is exp(88).
+// 88] (every f32 above 2^-25 tried: 0.94 and 1.33); below, the result is 0 (a softmax weight that
+// small is nothing, and subnormals would be slow); above 88 it is exp(88).
 #ifndef POCKETGLM_KERNELS_EXP_INL_H_
 #define POCKETGLM_KERNELS_EXP_INL_H_
 

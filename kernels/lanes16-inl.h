@@ -40,8 +40,7 @@ template <size_t N, class F>
 HWY_INLINE void Unroll(const F& f) {
   [&]<size_t... kI>(std::index_sequence<kI...>) POCKETGLM_UNROLLED {
     (f(std::integral_constant<size_t, kI>()), ...);
-  }
-  (std::make_index_sequence<N>());
+  }(std::make_index_sequence<N>());
 }
 
 // The F32x16 of vectors op(0), op(1), ...
@@ -49,8 +48,7 @@ template <class Op>
 HWY_INLINE F32x16 Make16(const Op& op) {
   return [&]<size_t... kI>(std::index_sequence<kI...>) POCKETGLM_UNROLLED {
     return F32x16{{op(kI)...}};
-  }
-  (std::make_index_sequence<kVectors>());
+  }(std::make_index_sequence<kVectors>());
 }
 
 HWY_INLINE F32x16 Set16(float x) {

@@ -24,7 +24,8 @@ struct MatrixView {
 
   // A view for writing serves where a view for reading is asked for.
   operator MatrixView<const T>() const  // NOLINT(google-explicit-constructor)
-      requires(!std::is_const_v<T>) {
+    requires(!std::is_const_v<T>)
+  {
     return {data, rows, cols, stride};
   }
 };

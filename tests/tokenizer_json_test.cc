@@ -37,12 +37,8 @@ TEST(TokenizerJsonTest, GivesTheSameBlobForBothFormsOfMerges) {
 TEST(TokenizerJsonTest, AcceptsWhatDoesNotChangeIds) {
   const std::function<void(json&)> changes[] = {
       [](json& root) { root.erase("truncation"); },
-      [](json& root) {
-        root["padding"] = {{"strategy", "BatchLongest"}};
-      },
-      [](json& root) {
-        root["post_processor"] = {{"type", "ByteLevel"}, {"trim_offsets", true}};
-      },
+      [](json& root) { root["padding"] = {{"strategy", "BatchLongest"}}; },
+      [](json& root) { root["post_processor"] = {{"type", "ByteLevel"}, {"trim_offsets", true}}; },
       [](json& root) {
         root["post_processor"] = {{"type", "TemplateProcessing"}, {"single", json::array()}};
       },

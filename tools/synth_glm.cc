@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <string>
 
+#include "runtime/synthetic_model.h"
 #include "tools/command_line.h"
 #include "tools/progress_bar.h"
-#include "runtime/synthetic_model.h"
 
 namespace pocketglm {
 namespace {
