@@ -12,10 +12,11 @@ namespace {
 // inside a token, shorter than what a person would call an idle CPU.
 constexpr uint32_t kSpins = 2000;
 
-// After so many of them, in between, a waiting thread offers its CPU. Now and then the system starts
-// two threads on one CPU and takes 20 ms to notice; until then each barrier would last the whole
-// spin. The first 20 tokens of the demo model came at 820 tok/s in five of six runs without this, at
-// 8,500 to 9,600 in six of six with it; later ones at 23,000 either way (two cores, 2026-11-21).
+// After so many of them, in between, a waiting thread offers its CPU. Now and then the system
+// starts two threads on one CPU and takes 20 ms to notice; until then each barrier would last the
+// whole spin. The first 20 tokens of the demo model came at 820 tok/s in five of six runs without
+// this, at 8,500 to 9,600 in six of six with it; later ones at 23,000 either way (two cores,
+// 2026-11-21).
 constexpr uint32_t kSpinsPerYield = 32;
 
 }  // namespace
