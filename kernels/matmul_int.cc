@@ -28,7 +28,7 @@ HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t pan
 
 // How far ahead of the lines in use memory is asked for, stream by stream. One token, INT4 G 64,
 // two threads of a Granite Rapids, share of the read bandwidth (three runs each, 2026-11-21): 1024
-// bytes 0.90, 2048 0.92, 3072 0.92, at avx2 and avx512_vnni alike; without any, 0.6 to 0.8.
+// bytes 0.90, 2048 0.92, 3072 0.92, at avx2 and avx512_vnni alike.
 inline constexpr size_t kPrefetchBytes = 2048;
 
 // Packed weights that stay in the L2 cache while several passes use them.
