@@ -4,11 +4,13 @@
 // quantised activations. tdpbsud adds exact products to int32, so the bits are those of every
 // level.
 //
-// The instruction could do 6.3 Top/s on one core of a Granite Rapids; scaling 16 x 16 sums for
-// every group is what takes the time. INT4 G 64, 512 tokens, Top/s there (bench_kernels,
-// 2026-11-21): 0.71 to 0.74 as it stands, 0.44 to 0.47 with vpdpbusd (level avx512_vnni). Slower:
-// two panels at a time, 0.55 to 0.58; all groups of a block scaled at once to spare loads and
-// stores of y, 0.62; blocks of 128 k, 0.70. Prefetching the next activations made no difference.
+// The instruction could do 6.3 Top/s on one core of a Granite Rapids. Tile instructions are about a
+// quarter of the time (167 of 630 cycles for 4 tiles of sums, timed apart); the rest goes into
+// scaling the sums, longer than its instructions explain. INT4 G 64, 512 tokens, Top/s there
+// (bench_kernels, 2026-11-21): 0.71 to 0.74 as it stands, 0.44 to 0.47 with vpdpbusd (level
+// avx512_vnni). Slower: two panels at a time, 0.55 to 0.58; all groups of a block scaled at once to
+// spare loads and stores of y, 0.62; blocks of 128 k, 0.70. Prefetching the next activations made
+// no difference.
 #ifndef POCKETGLM_KERNELS_MATMUL_INT_AMX_INL_H_
 #define POCKETGLM_KERNELS_MATMUL_INT_AMX_INL_H_
 
@@ -16,7 +18,6 @@
 
 #include <cstring>
 
-#include "hwy/cache_control.h"
 #include "kernels/dot-inl.h"
 #include "kernels/lanes16-inl.h"
 #include "kernels/matmul_int_block-inl.h"
@@ -136,18 +137,11 @@ HWY_NOINLINE void MultiplyTokens(const QuantizedMatrix& x, size_t token, size_t 
     Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { scales[p] = Load16(block.scales[g][p]); });
     const int32_t* sum_x = x.sums.data + token * x.sums.stride + begin + g;
     const float* scale_x = x.scales.data + token * x.scales.stride + begin + g;
-    // What is multiplied the time after the next: of these tokens or of those that follow.
-    const size_t ahead = g + 3;
-    const int8_t* next = ahead < groups ? x.q.data + token * x.q.stride + (begin + ahead) * x.group
-                                        : x.q.data + (token + tokens) * x.q.stride +
-                                              (begin + ahead - groups) * x.group;
     float* out = y;
     for (size_t t = 0; t < kTokenTiles; ++t) {
       const int32_t* sum = sums[g % 2].s[t][0][0];
       const size_t count = HWY_MIN(tokens - t * kTileRows, kTileRows);
       for (size_t m = 0; m < count; ++m) {
-        hwy::Prefetch(next);
-        next += x.q.stride;
         const I32x16 initial = InitialTotal<kType>(*sum_x);
         Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
           const auto products = hn::Load(DI32(), sum + p * kTileRows * kPanelRows);
