@@ -15,12 +15,13 @@ struct Activations {
   Activations(IsaLevel level, const std::vector<float>& x, size_t tokens, size_t cols, size_t group)
       : groups(CeilDiv(cols, group)),
         stride(groups * group + kLineBytes),
+        group_stride(tokens > 8 ? tokens + 16 : tokens),  // As runtime/scratch.cc.
         q(tokens * stride),
-        scales(tokens * groups),
-        sums(tokens * groups),
+        scales(groups * group_stride),
+        sums(groups * group_stride),
         view{{q.data(), tokens, groups * group, stride},
-             {scales.data(), tokens, groups, groups},
-             {sums.data(), tokens, groups, groups},
+             {scales.data(), groups, tokens, group_stride},
+             {sums.data(), groups, tokens, group_stride},
              group} {
     for (size_t m = 0; m < tokens; ++m) {
       KernelsFor(level).quantize(x.data() + m * cols, cols, view.Row(m));
@@ -28,7 +29,7 @@ struct Activations {
   }
 
   size_t groups;
-  size_t stride;
+  size_t stride, group_stride;
   std::vector<int8_t> q;
   std::vector<float> scales;
   std::vector<int32_t> sums;
@@ -43,7 +44,7 @@ bool SomeOutputsAreRight(benchmark::State& state, const PackedMatrix& w, const Q
       double magnitude = 0;
       for (size_t k = 0; k < w.cols; ++k) {
         const double product = static_cast<double>(UnpackWeight(w, n, k)) * x.q.Row(m)[k] *
-                               x.scales.Row(m)[k / w.group];
+                               x.scales.Row(k / w.group)[m];
         sum += product;
         magnitude += std::abs(product);
       }

@@ -97,7 +97,7 @@ HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, 
   for (size_t g = 0; g < groups; ++g) {
     Totals<kTokens, kPanels> totals;
     Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-      const I32x16 initial = InitialTotal<kType>(x.sums.data[m * x.sums.stride + g]);
+      const I32x16 initial = InitialTotal<kType>(x.sums.Row(g)[m]);
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { totals[m][p] = initial; });
     });
     const uint8_t* lines = panel + GroupOffset(kType, w.group, g);
@@ -110,7 +110,7 @@ HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, 
       hwy::Prefetch(address + kPrefetchBytes);
       const F32x16 scale_w = LoadScales(address);
       Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-        const float scale_x = x.scales.data[m * x.scales.stride + g];
+        const float scale_x = x.scales.Row(g)[m];
         sums[m][p] = AddScaled(totals[m][p], scale_w, scale_x, sums[m][p]);
       });
     });
@@ -193,14 +193,12 @@ void Unpack(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t en
     const uint8_t* lines = panel + GroupOffset(kType, w.group, g);
     for (size_t c = 0; c < group_lines; ++c, lines += kLineBytes) {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
-        const uint8_t* address = lines + p * panel_bytes;
-        hwy::Prefetch(address + kPrefetchBytes);
-        const U8x64 line = LoadLine(address);
+        const U8x64 line = LoadLine(lines + p * panel_bytes);
         if constexpr (kType == WeightType::kInt4) {
-          StoreLine(LowNibbles(line), block.lines[to][p]);
-          StoreLine(HighNibbles(line), block.lines[to + 1][p]);
+          StoreLine(BlockWeights<kType>(LowNibbles(line)), block.lines[to][p]);
+          StoreLine(BlockWeights<kType>(HighNibbles(line)), block.lines[to + 1][p]);
         } else {
-          StoreLine(line, block.lines[to][p]);
+          StoreLine(BlockWeights<kType>(line), block.lines[to][p]);
         }
       });
       to += kType == WeightType::kInt4 ? 2 : 1;
@@ -218,10 +216,20 @@ HWY_NOINLINE void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x
   const uint8_t* panel = w.data + first * w.panel_bytes();
   const size_t groups = CeilDiv(w.cols, w.group);
   const size_t block_groups = kBlockK / w.group;
+  const size_t block_lines = PanelBytes(kType, kBlockK, w.group) / kLineBytes;
+  const size_t portions = CeilDiv(to - from, kTileTokens);
+  const size_t block_rows = CeilDiv(to - from, CeilDiv(groups, block_groups));
+  size_t row = from;
   for (size_t begin = 0; begin < groups; begin += block_groups) {
     const size_t end = HWY_MIN(begin + block_groups, groups);
     Unpack<kType, kPanels>(w, panel, begin, end, block);
-    MultiplyBlock<kType, kPanels>(x, from, to, begin, end - begin, block, output.y[0][0]);
+    const uint8_t* next =
+        end < groups ? panel + ScaleOffset(kType, w.group, end) : panel + kPanels * w.panel_bytes();
+    const size_t rows = HWY_MIN(block_rows, to - row);
+    MemoryAhead<kPanels> ahead(portions, next, w.panel_bytes(), block_lines,
+                               {y.data + row * y.stride, rows, y.cols, y.stride}, first);
+    row += rows;
+    MultiplyBlock<kType, kPanels>(x, from, to, begin, end - begin, block, ahead, output.y[0][0]);
   }
   for (size_t m = from; m < to; ++m) {
     for (size_t p = 0; p < kPanels; ++p) {
@@ -238,8 +246,11 @@ void Multiply(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias
               MatrixView<float> y, Range panels) {
   if (x.q.rows <= kFewTokens) return Stream<kType>(w, x, bias, y, panels);
   const MatrixUnit unit(w.group);
-  for (size_t m = 0; m < x.q.rows; m += kBlockTokens) {
-    const size_t to = HWY_MIN(m + kBlockTokens, x.q.rows);
+  // Blocks of about one size: a small one would unpack all weights for little.
+  const size_t blocks = CeilDiv(x.q.rows, kBlockTokens);
+  const size_t step = RoundUp(CeilDiv(x.q.rows, blocks), kTileTokens);
+  for (size_t m = 0; m < x.q.rows; m += step) {
+    const size_t to = HWY_MIN(m + step, x.q.rows);
     size_t p = panels.begin;
     for (; p + kTilePanels <= panels.end; p += kTilePanels) {
       MultiplyPanels<kType, kTilePanels>(w, x, bias, y, p, m, to);

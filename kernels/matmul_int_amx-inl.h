@@ -1,16 +1,16 @@
 // Many tokens in the tile registers of AMX: 16 tokens x 16 rows x 64 k in one instruction.
 //
 // Unpacked weights are a legal operand as they are (lines of 4 k for 16 rows), and so are rows of
-// quantised activations. tdpbsud adds exact products to int32, so the bits are those of every
-// level.
+// quantised activations. Weights are signed here, so their offset need not be taken back. tdpbssd
+// adds exact products to int32: the bits are those of every level.
 //
-// The instruction could do 6.3 Top/s on one core of a Granite Rapids. Tile instructions are about a
-// quarter of the time (167 of 630 cycles for 4 tiles of sums, timed apart); the rest goes into
-// scaling the sums, longer than its instructions explain. INT4 G 64, 512 tokens, Top/s there
-// (bench_kernels, 2026-11-21): 0.71 to 0.74 as it stands, 0.44 to 0.47 with vpdpbusd (level
-// avx512_vnni). Slower: two panels at a time, 0.55 to 0.58; all groups of a block scaled at once to
-// spare loads and stores of y, 0.62; blocks of 128 k, 0.70. Prefetching the next activations made
-// no difference.
+// The instruction could do 6.3 Top/s on one core of a Granite Rapids; a matrix product does 1.03
+// (INT4 G 64, 512 tokens, K 4096, one thread, g++ 12, 2026-11-21), with vpdpbusd 0.50. With all
+// operands in the L1 cache tile instructions alone come to 2.9 and scaling alone to 2.5, and both
+// together to 1.3: they do not overlap, whether group by group, panel by panel or with the sums of
+// one group multiplied while those of another are scaled (1.0 to 1.04). Slower as well: two panels
+// at a time, 0.55 to 0.58 of then 0.72; two or four groups scaled at once, which spares loads and
+// stores of y, 0.95 and 0.73; blocks of 512 k or 512 tokens, 0.89 and 0.82 of then 0.92.
 #ifndef POCKETGLM_KERNELS_MATMUL_INT_AMX_INL_H_
 #define POCKETGLM_KERNELS_MATMUL_INT_AMX_INL_H_
 
@@ -27,6 +27,7 @@ namespace POCKETGLM_LEVEL {
 namespace {
 
 inline constexpr size_t kTileRows = 16;
+inline constexpr size_t kTileTokens = 2 * kTileRows;
 inline constexpr size_t kTileK = 64;
 inline constexpr size_t kMaxGroup = 128;
 
@@ -60,10 +61,10 @@ class MatrixUnit {
   static_assert(sizeof(Config) == 64);
 };
 
-// Sums of products of 16 or 32 tokens with kPanels panels, before the offset of the weights.
+// Sums of products of 16 or 32 tokens with kPanels panels.
 template <size_t kTokenTiles, size_t kPanels>
 struct TileSums {
-  HWY_ALIGN int32_t s[kTokenTiles][kPanels][kTileRows][kPanelRows];
+  HWY_ALIGN int32_t s[kTokenTiles * kTileRows][kPanels][kPanelRows];
 };
 
 // One group of the activations of 16 tokens.
@@ -87,37 +88,50 @@ HWY_INLINE void MultiplyPair(const TokenRows (&x)[kTokenTiles], const uint8_t* l
   for (size_t k = 0; k < group; k += kTileK, lines += kTileK / 4 * kStride) {
     _tile_loadd(6, lines, kStride);
     _tile_loadd(4, x[0].q + k, x[0].stride);
-    _tile_dpbsud(0, 4, 6);
+    _tile_dpbssd(0, 4, 6);
     if constexpr (kPair) {
       _tile_loadd(7, lines + kLineBytes, kStride);
-      _tile_dpbsud(1, 4, 7);
+      _tile_dpbssd(1, 4, 7);
     }
     if constexpr (kTwo) {
       _tile_loadd(5, x[1].q + k, x[1].stride);
-      _tile_dpbsud(2, 5, 6);
+      _tile_dpbssd(2, 5, 6);
     }
-    if constexpr (kPair && kTwo) _tile_dpbsud(3, 5, 7);
+    if constexpr (kPair && kTwo) _tile_dpbssd(3, 5, 7);
   }
-  constexpr size_t kSumStride = kPanelRows * sizeof(int32_t);
+  constexpr size_t kSumStride = sizeof(sums.s[0]);
   _tile_stored(0, sums.s[0][first], kSumStride);
   if constexpr (kPair) _tile_stored(1, sums.s[0][first + 1], kSumStride);
-  if constexpr (kTwo) _tile_stored(2, sums.s[1][first], kSumStride);
-  if constexpr (kPair && kTwo) _tile_stored(3, sums.s[1][first + 1], kSumStride);
+  if constexpr (kTwo) _tile_stored(2, sums.s[kTileRows][first], kSumStride);
+  if constexpr (kPair && kTwo) _tile_stored(3, sums.s[kTileRows][first + 1], kSumStride);
+}
+
+// y [tokens, kPanels, 16] += sums * scales. Both are read in the order of their addresses.
+template <size_t kTokenTiles, size_t kPanels>
+HWY_INLINE void AddScaledSums(const TileSums<kTokenTiles, kPanels>& sums, size_t tokens,
+                              const float (&scales_w)[kPanels][kPanelRows],
+                              const float* HWY_RESTRICT scale_x, float* HWY_RESTRICT y) {
+  F32x16 scale_w[kPanels];
+  Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { scale_w[p] = Load16(scales_w[p]); });
+  for (size_t m = 0; m < tokens; ++m, y += kPanels * kPanelRows) {
+    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
+      const I32x16 total = {hn::Load(DI32(), sums.s[m][p])};
+      float* out = y + p * kPanelRows;
+      Store16(AddScaled(total, scale_w[p], scale_x[m], Load16(out)), out);
+    });
+  }
 }
 
 // `tokens` tokens from `token` on, at most 16 * kTokenTiles, against `groups` unpacked groups.
-template <WeightType kType, size_t kTokenTiles, size_t kPanels>
+template <size_t kTokenTiles, size_t kPanels>
 HWY_NOINLINE void MultiplyTokens(const QuantizedMatrix& x, size_t token, size_t tokens,
                                  size_t begin, size_t groups, const UnpackedBlock<kPanels>& block,
-                                 float* HWY_RESTRICT y) {
-  // Of a group and the one before it: while the tile registers multiply one, the vector registers
-  // scale the other.
-  TileSums<kTokenTiles, kPanels> sums[2];
+                                 float* y) {
+  TileSums<kTokenTiles, kPanels> sums;
   // A tile is read whole: an incomplete one from a copy.
   HWY_ALIGN int8_t copy[kTileRows][kMaxGroup] = {};
   const size_t rest = tokens % kTileRows;
-
-  const auto multiply = [&](size_t g) POCKETGLM_UNROLLED {
+  for (size_t g = 0; g < groups; ++g) {
     TokenRows rows[kTokenTiles];
     for (size_t t = 0; t < kTokenTiles; ++t) {
       rows[t] = {x.q.data + (token + t * kTileRows) * x.q.stride + (begin + g) * x.group,
@@ -129,50 +143,24 @@ HWY_NOINLINE void MultiplyTokens(const QuantizedMatrix& x, size_t token, size_t 
       last = {copy[0], kMaxGroup};
     }
     const uint8_t* lines = block.lines[0][0] + g * (x.group / 4 * kPanels * kLineBytes);
-    asm volatile("" : : : "memory");  // As in MatrixUnit: what was written must be in memory.
-    for (size_t p = 0; p < kPanels; p += 2) MultiplyPair(rows, lines, p, x.group, sums[g % 2]);
-  };
-  const auto scale = [&](size_t g) POCKETGLM_UNROLLED {
-    F32x16 scales[kPanels];
-    Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { scales[p] = Load16(block.scales[g][p]); });
-    const int32_t* sum_x = x.sums.data + token * x.sums.stride + begin + g;
-    const float* scale_x = x.scales.data + token * x.scales.stride + begin + g;
-    float* out = y;
-    for (size_t t = 0; t < kTokenTiles; ++t) {
-      const int32_t* sum = sums[g % 2].s[t][0][0];
-      const size_t count = HWY_MIN(tokens - t * kTileRows, kTileRows);
-      for (size_t m = 0; m < count; ++m) {
-        const I32x16 initial = InitialTotal<kType>(*sum_x);
-        Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
-          const auto products = hn::Load(DI32(), sum + p * kTileRows * kPanelRows);
-          const I32x16 total = {hn::Add(initial.v[0], products)};
-          float* to = out + p * kPanelRows;
-          Store16(AddScaled(total, scales[p], *scale_x, Load16(to)), to);
-        });
-        sum += kPanelRows;
-        sum_x += x.sums.stride;
-        scale_x += x.scales.stride;
-        out += kPanels * kPanelRows;
-      }
-    }
-  };
-  multiply(0);
-  for (size_t g = 1; g < groups; ++g) {
-    multiply(g);
-    scale(g - 1);
+    // As in MatrixUnit: g++ must not keep from memory what tiles read, nor from us what they wrote.
+    HWY_FENCE;
+    for (size_t p = 0; p < kPanels; p += 2) MultiplyPair(rows, lines, p, x.group, sums);
+    HWY_FENCE;
+    AddScaledSums(sums, tokens, block.scales[g], x.scales.Row(begin + g) + token, y);
   }
-  scale(groups - 1);
 }
 
 template <WeightType kType, size_t kPanels>
 void MultiplyBlock(const QuantizedMatrix& x, size_t from, size_t to, size_t begin, size_t groups,
-                   const UnpackedBlock<kPanels>& block, float* y) {
-  for (size_t m = from; m < to; m += 2 * kTileRows, y += 2 * kTileRows * kPanels * kPanelRows) {
-    const size_t tokens = HWY_MIN(to - m, 2 * kTileRows);
+                   const UnpackedBlock<kPanels>& block, MemoryAhead<kPanels>& ahead, float* y) {
+  for (size_t m = from; m < to; m += kTileTokens, y += kTileTokens * kPanels * kPanelRows) {
+    ahead.AskForSome();
+    const size_t tokens = HWY_MIN(to - m, kTileTokens);
     if (tokens > kTileRows) {
-      MultiplyTokens<kType, 2, kPanels>(x, m, tokens, begin, groups, block, y);
+      MultiplyTokens<2, kPanels>(x, m, tokens, begin, groups, block, y);
     } else {
-      MultiplyTokens<kType, 1, kPanels>(x, m, tokens, begin, groups, block, y);
+      MultiplyTokens<1, kPanels>(x, m, tokens, begin, groups, block, y);
     }
   }
 }

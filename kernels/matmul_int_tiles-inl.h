@@ -27,27 +27,26 @@ struct MatrixUnit {
   explicit MatrixUnit(size_t) {}
 };
 
-// One group of the activations of neighbouring tokens: the first token's, and how far it is to the
-// next.
+// One group of the activations of neighbouring tokens: those of the first, and how far it is to the
+// next token (q) and to the next group (scale, sum).
 struct TokenGroup {
   TokenGroup(const QuantizedMatrix& x, size_t token, size_t g)
       : q(x.q.data + token * x.q.stride + g * x.group),
-        scale(x.scales.data + token * x.scales.stride + g),
-        sum(x.sums.data + token * x.sums.stride + g),
+        scale(x.scales.Row(g) + token),
+        sum(x.sums.Row(g) + token),
         q_stride(x.q.stride),
-        scale_stride(x.scales.stride),
-        sum_stride(x.sums.stride),
+        group_stride(x.scales.stride),
         size(x.group) {}
   void Next() {
     q += size;
-    ++scale;
-    ++sum;
+    scale += group_stride;
+    sum += group_stride;
   }
 
   const int8_t* q;
   const float* scale;
   const int32_t* sum;
-  const size_t q_stride, scale_stride, sum_stride, size;
+  const size_t q_stride, group_stride, size;
 };
 
 // y[m][p] += the products of one group, for a tile of kTokens tokens.
@@ -57,7 +56,7 @@ HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT l
   const int8_t* q = x.q;
   TileTotals<kTokens, kPanels> totals;
   Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-    const I32x16 initial = InitialTotal<kType>(x.sum[m * x.sum_stride]);
+    const I32x16 initial = InitialTotal<kType>(x.sum[m]);
     Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED { totals[m][p] = initial; });
   });
   const auto step = [&](auto& accumulators, auto advance) POCKETGLM_UNROLLED {
@@ -93,11 +92,12 @@ HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT l
       }
     }
   }
+  HWY_FENCE;  // clang 19 would keep y in registers from group to group and spill all of it.
   Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
     const F32x16 scale_w = Load16(scales + p * kPanelRows);
     Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
       float* out = y + (m * kPanels + p) * kPanelRows;
-      const float scale_x = x.scale[m * x.scale_stride];
+      const float scale_x = x.scale[m];
       Store16(AddScaled(totals[m][p], scale_w, scale_x, Load16(out)), out);
     });
   });
@@ -121,20 +121,21 @@ HWY_NOINLINE void MultiplyTile(TokenGroup x, size_t groups, const UnpackedBlock<
 // Tokens [m, to) in tiles of kTokens, and the rest in smaller ones.
 template <WeightType kType, size_t kTokens, size_t kPanels>
 void MultiplyTiles(const QuantizedMatrix& x, size_t m, size_t to, size_t begin, size_t groups,
-                   const UnpackedBlock<kPanels>& block, float* y) {
+                   const UnpackedBlock<kPanels>& block, MemoryAhead<kPanels>& ahead, float* y) {
   for (; m + kTokens <= to; m += kTokens, y += kTokens * kPanels * kPanelRows) {
+    ahead.AskForSome();
     MultiplyTile<kType, kTokens, kPanels>(TokenGroup(x, m, begin), groups, block, y);
   }
   if constexpr (kTokens > 1) {
     constexpr size_t kSmaller = kTokens > 4 ? 4 : kTokens / 2;
-    MultiplyTiles<kType, kSmaller, kPanels>(x, m, to, begin, groups, block, y);
+    MultiplyTiles<kType, kSmaller, kPanels>(x, m, to, begin, groups, block, ahead, y);
   }
 }
 
 template <WeightType kType, size_t kPanels>
 void MultiplyBlock(const QuantizedMatrix& x, size_t from, size_t to, size_t begin, size_t groups,
-                   const UnpackedBlock<kPanels>& block, float* y) {
-  MultiplyTiles<kType, kTileTokens, kPanels>(x, from, to, begin, groups, block, y);
+                   const UnpackedBlock<kPanels>& block, MemoryAhead<kPanels>& ahead, float* y) {
+  MultiplyTiles<kType, kTileTokens, kPanels>(x, from, to, begin, groups, block, ahead, y);
 }
 
 }  // namespace

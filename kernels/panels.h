@@ -108,6 +108,12 @@ struct PackedMatrix {
   size_t panels() const { return PanelCount(rows); }
   size_t panel_bytes() const { return PanelBytes(type, cols, group); }
   size_t bytes() const { return PackedBytes(type, rows, cols, group); }
+
+  // The rows of some of its panels, as a matrix.
+  PackedMatrix Panels(size_t first, size_t count) const {
+    const size_t last = first + count < panels() ? (first + count) * kPanelRows : rows;
+    return {data + first * panel_bytes(), type, last - first * kPanelRows, cols, group};
+  }
 };
 
 // Packs up to 16 rows of f32 into one panel of f32 or bf16. Scalar; used by the converter and

@@ -43,8 +43,8 @@ HWY_INLINE void QuantizeRow(size_t n, const QuantizedRow& out, const Source& sou
       lane_max = Max16(lane_max, Abs16(v));
       Store16(v, values + k);
     }
-    QuantizeGroup(values, ReduceMax16(lane_max), out.group, out.q + begin, out.scales[g],
-                  out.sums[g]);
+    QuantizeGroup(values, ReduceMax16(lane_max), out.group, out.q + begin,
+                  out.scales[g * out.stride], out.sums[g * out.stride]);
   }
 }
 

@@ -21,32 +21,37 @@
 
 namespace pocketglm {
 
-// One quantised row of n elements: q [RoundUp(n, group)], scales and sums [ceil(n / group)], any
-// alignment. Elements beyond n are written as 0.
+// One quantised row of n elements: q [RoundUp(n, group)], scales and sums [ceil(n / group)], those
+// of neighbouring groups `stride` apart, any alignment. Elements beyond n are written as 0.
 struct QuantizedRow {
   int8_t* q = nullptr;
   float* scales = nullptr;
   int32_t* sums = nullptr;
   size_t group = 0;  // 32, 64 or 128
+  size_t stride = 1;
 
   // The same row from element `begin` on, a multiple of the group.
   QuantizedRow From(size_t begin) const {
-    return {q + begin, scales + begin / group, sums + begin / group, group};
+    const size_t offset = begin / group * stride;
+    return {q + begin, scales + offset, sums + offset, group, stride};
   }
 };
 
-// Quantised rows: q [M, RoundUp(K, group)], scales and sums [M, ceil(K / group)].
+// Quantised rows: q [M, RoundUp(K, group)], scales and sums [ceil(K / group), M], of one stride. A
+// matmul takes several rows through one group and finds their scales side by side.
 struct QuantizedMatrix {
   MatrixView<int8_t> q;
   MatrixView<float> scales;
   MatrixView<int32_t> sums;
   size_t group = 0;
 
-  QuantizedRow Row(size_t m) const { return {q.Row(m), scales.Row(m), sums.Row(m), group}; }
+  QuantizedRow Row(size_t m) const {
+    return {q.Row(m), scales.data + m, sums.data + m, group, scales.stride};
+  }
   QuantizedMatrix Rows(size_t first, size_t count) const {
     return {{q.Row(first), count, q.cols, q.stride},
-            {scales.Row(first), count, scales.cols, scales.stride},
-            {sums.Row(first), count, sums.cols, sums.stride},
+            {scales.data + first, scales.rows, count, scales.stride},
+            {sums.data + first, sums.rows, count, sums.stride},
             group};
   }
 };

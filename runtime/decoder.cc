@@ -45,6 +45,7 @@ void Decoder::Layer(const Worker& worker, size_t index) {
 void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
   assert(!batch.empty() && batch.size() <= scratch_.residual.rows);
   batch_ = batch;
+  scratch_.SetBatch(batch.size());
   key_index_.clear();
   logit_rows_.clear();
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -175,7 +176,7 @@ void Decoder::Attend(const Worker& worker, size_t layer) {
 
   // Many tokens: a worker takes (token, KV head) pairs whole and merges the chunks as they come.
   const Range pairs = worker.Share(BatchSize() * kv_heads);
-  if (BatchSize() > kSplitContextTokens) {
+  if (BatchSize() > kFewTokens) {
     for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
       const size_t i = pair / kv_heads;
       const AttentionState state = State(i, pair % kv_heads);
@@ -223,27 +224,36 @@ void Decoder::QuantizeAttention(const Worker& worker) {
   }
 }
 
+MatrixView<float> Decoder::GateUpPart(const Worker& worker) const {
+  const MatrixView<float>& parts = scratch_.gate_up_part;
+  const size_t rows = scratch_.residual.rows;
+  return {parts.Row(worker.index() * rows), rows, parts.cols, parts.stride};
+}
+
 // activated = swiglu(gate_up * normed). A share is made of pairs of a gate panel and its up panel,
 // and of whole groups where the result is quantised, so each worker activates what it has just
-// multiplied.
+// multiplied: a few tokens' whole share, or many tokens' next panels, which are still in cache
+// (512 tokens of a 9B model would make 56 MB a layer).
 void Decoder::GateUp(const Worker& worker, const PackedMatrix& gate_up) {
-  const size_t pairs = gate_up.panels() / 2;
-  const size_t unit = IsQuantized() ? gate_up.group / kPanelRows : 1;
-  const Range share = worker.Share(CeilDiv(pairs, unit));
-  const Range own = {share.begin * unit, std::min(share.end * unit, pairs)};
-  if (own.size() == 0) return;
-  Multiply(gate_up, nullptr, scratch_.normed, 0, BatchSize(), {2 * own.begin, 2 * own.end},
-           scratch_.gate_up);
-
-  const size_t begin = own.begin * kPanelRows;
-  const size_t end = std::min(own.end * kPanelRows, config_.intermediate_size);
-  for (size_t i = 0; i < BatchSize(); ++i) {
-    const float* products = scratch_.gate_up.Row(i) + 2 * begin;
-    if (IsQuantized()) {
-      kernels_.swiglu_quantize(products, end - begin,
-                               scratch_.activated.quantized.Row(i).From(begin));
-    } else {
-      kernels_.swiglu(products, end - begin, scratch_.activated.f32.Row(i) + begin);
+  const size_t unit = IsQuantized() ? 2 * gate_up.group / kPanelRows : 2;
+  const Range share = worker.Share(CeilDiv(gate_up.panels(), unit));
+  const size_t end = std::min(share.end * unit, gate_up.panels());
+  const bool few = BatchSize() <= kFewTokens;
+  const size_t step = few ? end : Scratch::GateUpPanels(gate_up.group);
+  for (size_t panel = share.begin * unit; panel < end; panel += step) {
+    const size_t count = std::min(step, end - panel);
+    const MatrixView<float> products = few ? scratch_.gate_up : GateUpPart(worker);
+    Multiply(gate_up.Panels(panel, count), nullptr, scratch_.normed, 0, BatchSize(), {0, count},
+             products);
+    const size_t begin = panel / 2 * kPanelRows;
+    const size_t n = std::min(count / 2 * kPanelRows, config_.intermediate_size - begin);
+    for (size_t i = 0; i < BatchSize(); ++i) {
+      if (IsQuantized()) {
+        kernels_.swiglu_quantize(products.Row(i), n,
+                                 scratch_.activated.quantized.Row(i).From(begin));
+      } else {
+        kernels_.swiglu(products.Row(i), n, scratch_.activated.f32.Row(i) + begin);
+      }
     }
   }
 }

@@ -6,6 +6,17 @@
 
 namespace pocketglm {
 
+namespace {
+
+// Of rows that start on cache lines. A line more than needed keeps rows of a power of two from
+// competing for the same cache sets.
+template <class T>
+size_t RowStride(size_t cols) {
+  return RoundUp(cols, kLineBytes / sizeof(T)) + kLineBytes / sizeof(T);
+}
+
+}  // namespace
+
 // Hands out matrices one after the other; without memory it only counts.
 class Scratch::Arena {
  public:
@@ -13,8 +24,7 @@ class Scratch::Arena {
 
   template <class T>
   MatrixView<T> Matrix(size_t rows, size_t cols) {
-    // A line more than needed keeps rows of a power of two from competing for the same cache sets.
-    const size_t stride = RoundUp(cols, kLineBytes / sizeof(T)) + kLineBytes / sizeof(T);
+    const size_t stride = RowStride<T>(cols);
     T* data = memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + bytes_);
     bytes_ += rows * stride * sizeof(T);
     return {data, rows, cols, stride};
@@ -22,8 +32,8 @@ class Scratch::Arena {
 
   QuantizedMatrix Quantized(size_t rows, size_t cols, size_t group) {
     const size_t groups = CeilDiv(cols, group);
-    return {Matrix<int8_t>(rows, groups * group), Matrix<float>(rows, groups),
-            Matrix<int32_t>(rows, groups), group};
+    return {Matrix<int8_t>(rows, groups * group), Matrix<float>(groups, rows),
+            Matrix<int32_t>(groups, rows), group};
   }
 
   size_t bytes() const { return bytes_; }
@@ -51,7 +61,11 @@ void Scratch::Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& are
   attention = input(config.q_rows());
   if (plan.group != 0) attention.f32 = arena.Matrix<float>(batch, config.q_rows());
   delta = arena.Matrix<float>(batch, config.hidden_size);
-  gate_up = arena.Matrix<float>(batch, 2 * RoundUp(config.intermediate_size, kPanelRows));
+  const size_t few = std::min(batch, kFewTokens);
+  gate_up = arena.Matrix<float>(few, 2 * RoundUp(config.intermediate_size, kPanelRows));
+  if (batch > few) {
+    gate_up_part = arena.Matrix<float>(plan.threads * batch, GateUpPanels(plan.group) * kPanelRows);
+  }
   activated = input(config.intermediate_size);
   cos = arena.Matrix<float>(batch, config.rotary_dim);
   sin = arena.Matrix<float>(batch, config.rotary_dim);
@@ -60,11 +74,18 @@ void Scratch::Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& are
   score_sum = arena.Matrix<float>(batch, config.num_heads);
   const size_t group = config.num_heads / config.num_kv_heads;
   const size_t later_chunks = CeilDiv(plan.max_context, kAttentionChunk) - 1;
-  const size_t split_tokens = std::min(batch, kSplitContextTokens);
-  const size_t slots = std::max(plan.threads, split_tokens * config.num_kv_heads * later_chunks);
+  const size_t slots = std::max(plan.threads, few * config.num_kv_heads * later_chunks);
   partial_out = arena.Matrix<float>(slots * group, config.head_dim);
   partial_max = arena.Matrix<float>(slots, group);
   partial_sum = arena.Matrix<float>(slots, group);
+}
+
+void Scratch::SetBatch(size_t tokens) {
+  const size_t stride = tokens <= kFewTokens ? tokens : RowStride<float>(tokens);
+  for (Activations* x : {&normed, &attention, &activated}) {
+    x->quantized.scales.cols = x->quantized.sums.cols = tokens;
+    x->quantized.scales.stride = x->quantized.sums.stride = stride;
+  }
 }
 
 size_t Scratch::Bytes(const ModelConfig& config, const ScratchPlan& plan) {

@@ -2,9 +2,11 @@
 #ifndef POCKETGLM_RUNTIME_SCRATCH_H_
 #define POCKETGLM_RUNTIME_SCRATCH_H_
 
+#include <algorithm>
 #include <cstddef>
 
 #include "kernels/attention.h"
+#include "kernels/panels.h"
 #include "kernels/quantize.h"
 #include "kernels/views.h"
 #include "runtime/aligned_buffer.h"
@@ -13,9 +15,10 @@
 
 namespace pocketglm {
 
-// Batches of at most this many tokens (decoding, verifying a few) spread the chunks of a long
-// context over all threads; larger ones have enough work in their tokens.
-inline constexpr size_t kSplitContextTokens = 8;
+// Batches of at most this many tokens (decoding, verifying a few) are bound by the weights, which
+// should stream in long runs, and spread the chunks of a long context over all threads. Larger ones
+// have enough work in their tokens, and should find their activations in cache.
+inline constexpr size_t kFewTokens = 8;
 
 struct ScratchPlan {
   size_t max_batch = 1;    // Tokens in a step.
@@ -31,25 +34,36 @@ struct Activations {
   QuantizedMatrix quantized;
 };
 
-// Rows start on cache lines. The first index of every matrix is the token's place in the batch.
+// Rows start on cache lines. The first index of every matrix but scales and sums of groups is the
+// token's place in the batch.
 struct Scratch {
   MatrixView<float> residual;  // [max_batch, hidden]
   Activations normed;          // [max_batch, hidden]
   MatrixView<float> qkv;       // [max_batch, q rows + 2 kv rows]
   Activations attention;       // [max_batch, q rows]
   MatrixView<float> delta;     // [max_batch, hidden]: what a block adds to the residual
-  MatrixView<float> gate_up;   // [max_batch, 2 * intermediate rounded up to 16]
+  MatrixView<float> gate_up;   // [few, 2 * intermediate rounded up to 16]
   Activations activated;       // [max_batch, intermediate]
   MatrixView<float> cos, sin;  // [max_batch, rotary_dim]
 
   MatrixView<float> score_max, score_sum;  // [max_batch, heads]: AttentionState of `attention`
+
+  // Of larger batches: GateUpPanels() panels of gate_up at a time, for each thread.
+  MatrixView<float> gate_up_part;  // [threads * max_batch, GateUpPanels * 16]
 
   // Partial attention results of chunks that are not a sequence's first; slots for one (token, KV
   // head, chunk) each.
   MatrixView<float> partial_out;               // [slots * heads per KV head, head_dim]
   MatrixView<float> partial_max, partial_sum;  // [slots, heads per KV head]
 
+  // Before a step of `tokens` tokens. The scales of their groups then lie side by side: a decoded
+  // token's in a few lines instead of one line a group.
+  void SetBatch(size_t tokens);
+
   static StatusOr<Scratch> Create(const ModelConfig& config, const ScratchPlan& plan);
+
+  // A gate panel and its up panel, and again; whole groups where the result is quantised.
+  static size_t GateUpPanels(size_t group) { return 2 * std::max<size_t>(group / kPanelRows, 4); }
 
   // Bytes Create(config, plan) reserves.
   static size_t Bytes(const ModelConfig& config, const ScratchPlan& plan);

@@ -92,28 +92,32 @@ class Tokens {
       : group_(group),
         cols_(cols),
         q_(tokens, RoundUp(cols, group), RoundUp(cols, group) + tokens % 5, cols % 7),
-        scales_(tokens, CeilDiv(cols, group), CeilDiv(cols, group) + tokens % 3, 1),
-        sums_(tokens, CeilDiv(cols, group), CeilDiv(cols, group) + tokens % 2, 3) {
+        scales_(CeilDiv(cols, group), tokens, tokens + tokens % 3, 1),
+        sums_(CeilDiv(cols, group), tokens, tokens + tokens % 3, 3) {
     constexpr float kSpecial[] = {0.0f, 1e-40f, 1e-38f, 1e4f};
     for (size_t m = 0; m < tokens; ++m) {
       for (size_t k = 0; k < q_.row(m).size(); ++k) {
         q_.row(m)[k] =
             static_cast<int8_t>(k < cols ? Level(random, levels, -127, 127, k + m / 2) : 0);
       }
-      for (size_t g = 0; g < scales_.row(m).size(); ++g) {
+      for (size_t g = 0; g < CeilDiv(cols, group); ++g) {
         const size_t kind = random.Below(12);
-        scales_.row(m)[g] =
+        scales_.row(g)[m] =
             kind < std::size(kSpecial) ? kSpecial[kind] : random.Uniform(0.0f, 0.05f);
         int32_t sum = 0;
         for (size_t k = 0; k < group; ++k) sum += q_.row(m)[g * group + k];
-        sums_.row(m)[g] = sum;
+        sums_.row(g)[m] = sum;
       }
     }
   }
 
   QuantizedMatrix view() { return {q_.view(), scales_.view(), sums_.view(), group_}; }
   std::span<const int8_t> q(size_t m) { return q_.row(m).first(cols_); }
-  std::span<const float> scales(size_t m) { return scales_.row(m); }
+  std::vector<float> scales(size_t m) {
+    std::vector<float> scales;
+    for (size_t g = 0; g < CeilDiv(cols_, group_); ++g) scales.push_back(scales_.row(g)[m]);
+    return scales;
+  }
   bool Intact() { return q_.Intact() && scales_.Intact() && sums_.Intact(); }
 
  private:

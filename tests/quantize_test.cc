@@ -12,27 +12,28 @@ POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(QuantizeTest);
 
 constexpr size_t kGroups[] = {32, 64, 128};
 
-// A quantised row of n elements, guarded.
+// A quantised row of n elements, guarded; scales and sums lie up to three apart.
 class RowFixture {
  public:
   RowFixture(size_t n, size_t group)
       : n_(n),
         group_(group),
+        stride_(1 + n % 3),
         q_(RoundUp(n, group), n % 5),
-        scales_(CeilDiv(n, group), n % 3),
-        sums_(CeilDiv(n, group), n % 2) {}
+        scales_(CeilDiv(n, group), 1, stride_, n % 3),
+        sums_(CeilDiv(n, group), 1, stride_, n % 2) {}
 
-  QuantizedRow row() { return {q_.data(), scales_.data(), sums_.data(), group_}; }
+  QuantizedRow row() { return {q_.data(), scales_.data(), sums_.data(), group_, stride_}; }
   std::span<const int8_t> q() { return q_.row().first(n_); }
-  std::span<const float> scales() { return scales_.row(); }
+  std::vector<float> scales() { return Column(scales_); }
 
   // Whether it holds the canonical form of x [n], zeros beyond n, and nothing else was written.
   testing::AssertionResult IsCanonical(std::span<const float> x) {
     canonical::Quantized expected = canonical::Quantize(x, group_);
     expected.q.resize(q_.row().size(), 0);
     for (const testing::AssertionResult& result :
-         {SameBits<int8_t>(q_.row(), expected.q), SameBits<float>(scales_.row(), expected.scales),
-          SameBits<int32_t>(sums_.row(), expected.sums), q_.Intact(), scales_.Intact(),
+         {SameBits<int8_t>(q_.row(), expected.q), SameBits<float>(scales(), expected.scales),
+          SameBits<int32_t>(Column(sums_), expected.sums), q_.Intact(), scales_.Intact(),
           sums_.Intact()}) {
       if (!result) return result;
     }
@@ -40,7 +41,14 @@ class RowFixture {
   }
 
  private:
-  size_t n_, group_;
+  template <class T>
+  std::vector<T> Column(Guarded<T>& matrix) const {
+    std::vector<T> column;
+    for (size_t g = 0; g < CeilDiv(n_, group_); ++g) column.push_back(*matrix.Row(g));
+    return column;
+  }
+
+  size_t n_, group_, stride_;
   Guarded<int8_t> q_;
   Guarded<float> scales_;
   Guarded<int32_t> sums_;

@@ -61,8 +61,8 @@ bool MatMulInt4(const pocketglm::Kernels& kernels) {
   std::vector<float> y(kRows);
   kernels.matmul_int(w,
                      {{xq.data(), 1, xq.size(), xq.size()},
-                      {x_scales.data(), 1, kGroups, kGroups},
-                      {x_sums.data(), 1, kGroups, kGroups},
+                      {x_scales.data(), kGroups, 1, 1},
+                      {x_sums.data(), kGroups, 1, 1},
                       kGroup},
                      nullptr, {y.data(), 1, kRows, kRows}, {0, w.panels()});
   std::free(packed);
