@@ -142,6 +142,14 @@ HWY_INLINE hn::Vec<DI16> AddProducts(hn::Vec<DI16> acc, hn::Vec<DI16> products) 
   return hn::Add(acc, products);
 #endif
 }
+HWY_INLINE hn::Vec<DI32> AddProducts(hn::Vec<DI32> acc, hn::Vec<DI32> products) {
+#if HWY_COMPILER_GCC_ACTUAL
+  asm("vpaddd %1, %0, %0" : "+x"(acc.raw) : "x"(products.raw));
+  return acc;
+#else
+  return hn::Add(acc, products);
+#endif
+}
 HWY_INLINE Int4Chain Step(const Int4Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
   const hn::Repartition<int8_t, DF> di8;
   return MakeVectors<Int4Chain>([&](size_t i) POCKETGLM_UNROLLED {
@@ -172,7 +180,7 @@ HWY_INLINE I32x16 StepInt8(const I32x16& total, const U8x64& w, hn::Vec<DI32> x)
     const auto q = hn::BitCast(DI16(), hn::Xor(w.v[i], hn::Set(DU8(), 0x80)));
     const auto even = hn::WidenMulPairwiseAdd(DI32(), EvenBytes(q), x_even);
     const auto odd = hn::WidenMulPairwiseAdd(DI32(), OddBytes(q), x_odd);
-    return hn::Add(total.v[i], hn::Add(even, odd));
+    return AddProducts(AddProducts(total.v[i], even), odd);
   });
 }
 
