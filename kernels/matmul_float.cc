@@ -10,9 +10,13 @@ namespace {
 
 // The register tile: up to kMaxTokens tokens by kMaxPanels panels of 16 rows, all of K in one go,
 // so that every output is one chain of FMAs. 32 registers hold 6 x 4 accumulators of 512 bits, or
-// of 4 vectors of 128 bits 6 x 1; 16 registers hold 6 x 1 of two vectors of 256 bits.
-inline constexpr size_t kMaxTokens = 6;
+// of 4 vectors of 128 bits 4 x 1 beside widened bf16 weights (g++ 12 spilled 15 of 24 with 6 x 1);
+// 16 registers hold 6 x 1 of two vectors of 256 bits.
+inline constexpr size_t kMaxTokens = kVectors == 4 ? 4 : 6;
 inline constexpr size_t kMaxPanels = kVectors == 1 ? 4 : 1;
+
+// One token: several panels give enough independent chains to hide the latency of the FMAs.
+inline constexpr size_t kTokenPanels = kVectors == 4 ? 2 : 4;
 
 template <size_t kTokens, size_t kPanels>
 using Tile = F32x16[kTokens][kPanels];
@@ -88,27 +92,16 @@ HWY_NOINLINE void MultiplyStore(const PackedMatrix& w, MatrixView<const float> x
   });
 }
 
-// All tokens of x against the kMaxPanels or fewer panels from number `first` on, which stay in
-// cache meanwhile.
-template <WeightType kType, size_t kPanels>
+// Tokens from m on against the kPanels panels from number `first` on, which stay in cache
+// meanwhile: kTokens at a time, and the rest in smaller tiles.
+template <WeightType kType, size_t kTokens, size_t kPanels>
 void MultiplyPanels(const PackedMatrix& w, MatrixView<const float> x, const float* bias,
-                    MatrixView<float> y, size_t first) {
-  size_t m = 0;
-  for (; m + kMaxTokens <= x.rows; m += kMaxTokens) {
-    MultiplyStore<kType, kMaxTokens, kPanels>(w, x, bias, y, first, m);
+                    MatrixView<float> y, size_t first, size_t m) {
+  for (; m + kTokens <= x.rows; m += kTokens) {
+    MultiplyStore<kType, kTokens, kPanels>(w, x, bias, y, first, m);
   }
-  static_assert(kMaxTokens == 6, "one case for each number of tokens left over");
-  switch (x.rows - m) {
-    case 1:
-      return MultiplyStore<kType, 1, kPanels>(w, x, bias, y, first, m);
-    case 2:
-      return MultiplyStore<kType, 2, kPanels>(w, x, bias, y, first, m);
-    case 3:
-      return MultiplyStore<kType, 3, kPanels>(w, x, bias, y, first, m);
-    case 4:
-      return MultiplyStore<kType, 4, kPanels>(w, x, bias, y, first, m);
-    case 5:
-      return MultiplyStore<kType, 5, kPanels>(w, x, bias, y, first, m);
+  if constexpr (kTokens > 1) {
+    MultiplyPanels<kType, kTokens - 1, kPanels>(w, x, bias, y, first, m);
   }
 }
 
@@ -117,13 +110,14 @@ void Multiply(const PackedMatrix& w, MatrixView<const float> x, const float* bia
               MatrixView<float> y, Range panels) {
   size_t p = panels.begin;
   if (x.rows == 1) {
-    // One token: four panels give enough independent chains to hide the latency of the FMAs.
-    for (; p + 4 <= panels.end; p += 4) MultiplyStore<kType, 1, 4>(w, x, bias, y, p, 0);
+    for (; p + kTokenPanels <= panels.end; p += kTokenPanels) {
+      MultiplyStore<kType, 1, kTokenPanels>(w, x, bias, y, p, 0);
+    }
   }
   for (; p + kMaxPanels <= panels.end; p += kMaxPanels) {
-    MultiplyPanels<kType, kMaxPanels>(w, x, bias, y, p);
+    MultiplyPanels<kType, kMaxTokens, kMaxPanels>(w, x, bias, y, p, 0);
   }
-  for (; p < panels.end; ++p) MultiplyPanels<kType, 1>(w, x, bias, y, p);
+  for (; p < panels.end; ++p) MultiplyPanels<kType, kMaxTokens, 1>(w, x, bias, y, p, 0);
 }
 
 }  // namespace

@@ -136,35 +136,31 @@ void StreamRange(const PackedMatrix& w, const QuantizedMatrix& x, const float* b
   }
 }
 
-// More tokens than this are taken in several passes over a panel, which by then is in cache.
-inline constexpr size_t kStreamTokens = 4;
+// More tokens than this are taken in several passes over a panel, which by then is in cache: as
+// many as leave the accumulators in registers.
+inline constexpr size_t kStreamTokens = kVectors == 4 ? 2 : 4;
 
-// Panels at a time: as many as leave the accumulators in registers; but one token is bound by
-// memory alone, and four streams are as many as that likes.
+// Panels at a time, likewise; but one token is bound by memory alone, and likes four streams.
 constexpr size_t StreamPanelCount(size_t tokens) {
-  if (tokens == 1) return 4;
+  if (tokens == 1) return kVectors == 4 ? 2 : 4;
   return kVectors == 1 ? (tokens == 2 ? 4 : 2) : 1;
 }
 
+// At most kTokens tokens.
 template <WeightType kType, size_t kTokens>
 void StreamTokens(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
                   MatrixView<float> y, Range panels) {
-  StreamRange<kType, kTokens, StreamPanelCount(kTokens)>(w, x, bias, y, panels);
+  if (x.q.rows == kTokens) {
+    StreamRange<kType, kTokens, StreamPanelCount(kTokens)>(w, x, bias, y, panels);
+  } else if constexpr (kTokens > 1) {
+    StreamTokens<kType, kTokens - 1>(w, x, bias, y, panels);
+  }
 }
 
 template <WeightType kType>
 void Stream(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias, MatrixView<float> y,
             Range panels) {
-  switch (x.q.rows) {
-    case 1:
-      return StreamTokens<kType, 1>(w, x, bias, y, panels);
-    case 2:
-      return StreamTokens<kType, 2>(w, x, bias, y, panels);
-    case 3:
-      return StreamTokens<kType, 3>(w, x, bias, y, panels);
-    case kStreamTokens:
-      return StreamTokens<kType, kStreamTokens>(w, x, bias, y, panels);
-  }
+  if (x.q.rows <= kStreamTokens) return StreamTokens<kType, kStreamTokens>(w, x, bias, y, panels);
   // Some panels at a time, so that the later passes find them in the L2 cache.
   const size_t step = HWY_MAX(size_t{1}, kStreamBytes / w.panel_bytes());
   for (size_t p = panels.begin; p < panels.end; p += step) {

@@ -10,10 +10,13 @@ namespace pocketglm {
 namespace POCKETGLM_LEVEL {
 namespace {
 
-// The tile is kTileTokens x kTilePanels: 24 of 32 registers (512 bits) or 12 of 16 (256 bits, where
-// int4 chains of AVX2 need their own).
+// The tile is kTileTokens x kTilePanels: 24 of 32 registers (512 bits), 12 of 16 (256 bits, where
+// int4 chains of AVX2 need their own) or 16 of 32 (128 bits; on plain NEON chains and sums of two
+// tokens take 24, and with four g++ 12 spilled 110 of 224 products).
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 inline constexpr size_t kTileTokens = 6;
+#elif defined(POCKETGLM_LEVEL_NEON)
+inline constexpr size_t kTileTokens = 2;
 #else
 inline constexpr size_t kTileTokens = 4;
 #endif
