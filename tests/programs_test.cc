@@ -53,24 +53,6 @@ class ProgramsTest : public testing::Test {
 };
 TempDir* ProgramsTest::dir_ = nullptr;
 
-testing::AssertionResult Contains(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "\"" << part << "\" is not in: " << text;
-}
-
-size_t LineCount(const std::string& text) {
-  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-// Nothing on stdout; on stderr one line "<program>: error: ...", with `part` in it.
-void ExpectError(const ProgramResult& result, const std::string& program, const std::string& part) {
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_EQ(result.out, "");
-  EXPECT_TRUE(result.err.starts_with(program + ": error: ")) << result.err;
-  EXPECT_TRUE(Contains(result.err, part));
-  EXPECT_EQ(LineCount(result.err), 1u) << result.err;
-}
-
 TEST_F(ProgramsTest, HelpAndVersion) {
   for (const std::string program : {"run_glm", "eval_glm", "convert_glm"}) {
     for (const std::string flag : {"--help", "--version"}) {

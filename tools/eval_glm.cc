@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "arch/level.h"
+#include "runtime/atomic_file.h"
 #include "runtime/generate.h"
 #include "tools/command_line.h"
 #include "tools/npy_writer.h"
@@ -155,6 +156,7 @@ void PrintComparison(const Engine& engine, const Engine& reference, const Flags&
 Status Compare(Engine& engine, const Flags& flags) {
   EngineFlags reference_flags = flags.engine;
   reference_flags.model = flags.reference;
+  reference_flags.memory_in_use = engine.memory_needed();
   POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> reference,
                              Engine::Open(reference_flags));
   const size_t vocab_size = engine.model().config().vocab_size;
@@ -220,6 +222,7 @@ Status TokenLogits(Engine& engine, const Flags& flags, std::span<const int32_t> 
     });
     return Status();
   }
+  POCKETGLM_RETURN_IF_ERROR(CheckDiffers(flags.logits_file, flags.engine.model));
   POCKETGLM_ASSIGN_OR_RETURN(
       NpyWriter writer,
       NpyWriter::Create(flags.logits_file, tokens.size(), engine.model().config().vocab_size));
@@ -337,6 +340,7 @@ Status Run(const CLI::App& app, Flags flags) {
     flags.engine.context = tokens.size();
   }
   if (given("-f")) flags.engine.context = flags.window;
+  flags.engine.all_logits = given("--tokens") || given("-f");
   POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(flags.engine));
   if (given("--kl")) return Compare(*engine, flags);
   if (given("-f")) return Perplexity(*engine, flags);
@@ -374,4 +378,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace pocketglm
 
-int main(int argc, char** argv) { return pocketglm::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return pocketglm::RunMain(pocketglm::kProgram, pocketglm::Main, argc, argv);
+}
