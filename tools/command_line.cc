@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kDefaultContext = 4096;
 constexpr size_t kMaxThreads = 1024;
+constexpr size_t kMaxText = size_t{1} << 28;
 
 constexpr const char* kKvNames[] = {"f32", "f16", "int8"};  // In the order of KvType.
 
@@ -221,11 +222,18 @@ StatusOr<std::string> ReadText(const std::string& path) {
   if (file == nullptr) return Status::Error(name + ": cannot open: " + std::strerror(errno));
   std::string text;
   char buffer[65536];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof(buffer), file)) != 0;) text.append(buffer, n);
+  for (size_t n;
+       text.size() <= kMaxText && (n = std::fread(buffer, 1, sizeof(buffer), file)) != 0;) {
+    text.append(buffer, n);
+  }
   const bool failed = std::ferror(file) != 0;
   const int error = errno;
   if (file != stdin) std::fclose(file);
   if (failed) return Status::Error(name + ": cannot read: " + std::strerror(error));
+  if (text.size() > kMaxText) {
+    return Status::Error(name + ": expected at most " + std::to_string(kMaxText) +
+                         " bytes of text, found more");
+  }
   return text;
 }
 

@@ -96,7 +96,8 @@ class Engine {
   uint64_t memory_needed_ = 0;
 };
 
-// The whole of a text file, or of standard input for "-".
+// The whole of a text file, or of standard input for "-": at most 256 MiB, since a device or a pipe
+// may never end.
 StatusOr<std::string> ReadText(const std::string& path);
 
 }  // namespace pocketglm
