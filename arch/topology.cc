@@ -1,14 +1,13 @@
 #include "arch/topology.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <string_view>
 #include <vector>
+
+#include "arch/system_files.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -18,21 +17,6 @@
 
 namespace pocketglm {
 namespace {
-
-// The first line of a small file of the kernel, or nothing.
-std::optional<std::string> FirstLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
-  return line;
-}
-
-std::optional<int64_t> ParseInteger(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end == text.data()) return std::nullopt;
-  return value;
-}
 
 // quota / period rounded up; 0 when either is not a positive number ("max", "-1").
 size_t QuotaInCpus(std::string_view quota_text, std::string_view period_text) {
@@ -56,29 +40,6 @@ size_t QuotaV1(const std::string& folder) {
 }
 
 size_t Tighter(size_t a, size_t b) { return a == 0 || b == 0 ? std::max(a, b) : std::min(a, b); }
-
-// The tightest quota of the cgroup `path` ("/a/b") below `mount` and of every cgroup above it. In a
-// container the path may be the host's, and then only the mount itself exists.
-size_t TightestQuota(const std::string& mount, std::string path,
-                     size_t (*quota_of)(const std::string& folder)) {
-  size_t tightest = 0;
-  while (true) {
-    if (path == "/") path.clear();
-    tightest = Tighter(tightest, quota_of(mount + path));
-    const size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return tightest;
-    path.resize(slash);
-  }
-}
-
-// Whether `list` ("cpu,cpuacct") names the controller "cpu".
-bool NamesCpuController(const std::string& list) {
-  std::istringstream names(list);
-  for (std::string name; std::getline(names, name, ',');) {
-    if (name == "cpu") return true;
-  }
-  return false;
-}
 
 #if defined(__linux__)
 
@@ -119,21 +80,8 @@ size_t CountPhysicalCores(std::span<const size_t> cpus, const std::string& root)
 
 size_t CgroupCpuQuota(const std::string& root) {
   size_t tightest = 0;
-  std::ifstream file(root + "/proc/self/cgroup");
-  // Lines are "<hierarchy>:<controllers>:<path>"; v2 has hierarchy 0 and no controllers.
-  for (std::string line; std::getline(file, line);) {
-    const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string path = line.substr(second + 1);
-    if (line.starts_with("0::")) {
-      tightest = Tighter(tightest, TightestQuota(root + "/sys/fs/cgroup", path, QuotaV2));
-    } else if (NamesCpuController(controllers)) {
-      for (const char* mount : {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}) {
-        tightest = Tighter(tightest, TightestQuota(root + mount, path, QuotaV1));
-      }
-    }
+  for (const CgroupFolder& folder : CgroupFolders(root, "cpu")) {
+    tightest = Tighter(tightest, folder.version == 2 ? QuotaV2(folder.path) : QuotaV1(folder.path));
   }
   return tightest;
 }

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace pocketglm {
@@ -54,13 +56,24 @@ StatusOr<AtomicFile> AtomicFile::Create(const std::string& path, uint64_t bytes)
                          ": expected a file to replace or none, found a directory or device");
   }
   AtomicFile file;
-  const std::string temporary_path = path + ".tmp-" + std::to_string(getpid());
-  file.fd_ = open(temporary_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file.fd_ < 0) return SystemError(temporary_path, "create");
+  // A process that was killed may have left a file of this name: in containers numbers recur.
+  std::string temporary_path;
+  for (int number = getpid(); file.fd_ < 0; ++number) {
+    temporary_path = path + ".tmp-" + std::to_string(number);
+    file.fd_ = open(temporary_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file.fd_ < 0 && errno != EEXIST) return SystemError(temporary_path, "create");
+  }
   file.path_ = path;
   file.temporary_path_ = temporary_path;
   POCKETGLM_RETURN_IF_ERROR(CheckRoom(file.fd_, path, bytes));
   return file;
+}
+
+Status CheckDiffers(const std::string& output, const std::string& input) {
+  std::error_code error;
+  if (!std::filesystem::equivalent(output, input, error)) return {};
+  return Status::Error(output + ": expected an output other than the input " + input +
+                       ", found the same file");
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept

@@ -1,7 +1,8 @@
 // A file that appears under its final name complete, or not at all.
 //
 // It grows under a temporary name in the same directory, PATH.tmp-PID, is synced to disk and then
-// renamed; whoever has the old file open or mapped keeps it.
+// renamed; whoever has the old file open or mapped keeps it. A process that is killed leaves the
+// temporary file behind; it disturbs nobody and may be deleted.
 #ifndef POCKETGLM_RUNTIME_ATOMIC_FILE_H_
 #define POCKETGLM_RUNTIME_ATOMIC_FILE_H_
 
@@ -38,6 +39,9 @@ class AtomicFile {
   std::string temporary_path_;  // Empty once committed or moved from.
   int fd_ = -1;
 };
+
+// An error if both paths lead to the same file: it would be replaced by what was made of it.
+Status CheckDiffers(const std::string& output, const std::string& input);
 
 }  // namespace pocketglm
 

@@ -11,6 +11,7 @@
 #include "kernels/embedding.h"
 #include "kernels/float16.h"
 #include "kernels/panels.h"
+#include "runtime/atomic_file.h"
 #include "runtime/chat_format.h"
 #include "runtime/hf_checkpoint.h"
 #include "runtime/json.h"
@@ -390,6 +391,9 @@ StatusOr<TextSide> ReadTextSide(const HfCheckpoint& checkpoint, const ModelConfi
 StatusOr<ConvertResult> ConvertCheckpoint(const std::string& directory, const std::string& output,
                                           const ConvertOptions& options) {
   POCKETGLM_ASSIGN_OR_RETURN(const HfCheckpoint checkpoint, HfCheckpoint::Open(directory));
+  for (const std::string& path : checkpoint.FilePaths()) {
+    POCKETGLM_RETURN_IF_ERROR(CheckDiffers(output, path));
+  }
   POCKETGLM_ASSIGN_OR_RETURN(
       const ModelConfig config,
       ParseModelConfig(checkpoint.config(), checkpoint.PathOf("config.json")));

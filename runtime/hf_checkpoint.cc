@@ -138,6 +138,15 @@ Status HfCheckpoint::AddFile(const std::string& path) {
   return {};
 }
 
+std::vector<std::string> HfCheckpoint::FilePaths() const {
+  std::vector<std::string> paths = {PathOf(kIndexFile)};
+  for (const MappedFile* file : {&config_, &generation_config_, &tokenizer_, &chat_template_}) {
+    if (!file->path().empty()) paths.push_back(file->path());
+  }
+  for (const MappedFile& file : files_) paths.push_back(file.path());
+  return paths;
+}
+
 Status HfCheckpoint::CheckTensors(const std::vector<ExpectedTensor>& expected,
                                   const std::string& model) const {
   std::unordered_set<std::string_view> known;

@@ -45,6 +45,9 @@ class HfCheckpoint {
   // which may hold the template; empty if there is neither.
   std::string_view chat_template() const { return chat_template_.text(); }
 
+  // All files that it is made of.
+  std::vector<std::string> FilePaths() const;
+
   // Checks that the checkpoint holds the expected tensors, as F32, F16 or BF16, and no others but
   // those that carry no weights of the language model: rotary inv_freq, and vision towers.
   // `model` describes the model in messages: "glm4 model of 40 layers".

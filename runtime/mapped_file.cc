@@ -12,7 +12,7 @@
 namespace pocketglm {
 namespace {
 
-Status SystemError(const std::string& path, const char* action) {
+Status SystemError(const std::string& path, const std::string& action) {
   return Status::Error(path + ": cannot " + action + ": " + std::strerror(errno));
 }
 
@@ -33,7 +33,7 @@ StatusOr<std::span<const uint8_t>> MapDescriptor(int fd, const std::string& path
                          " bytes do not fit the address space");
   }
   void* data = mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, fd, 0);
-  if (data == MAP_FAILED) return SystemError(path, "map");
+  if (data == MAP_FAILED) return SystemError(path, "map " + std::to_string(size) + " bytes");
   return std::span<const uint8_t>(static_cast<const uint8_t*>(data), static_cast<size_t>(size));
 }
 

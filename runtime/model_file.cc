@@ -154,7 +154,27 @@ Status CheckTensors(const ModelFile& model, const std::string& path) {
   return check_shapes(true);  // Last: a wrong pad only tells that something before it is wrong.
 }
 
+// Comes last: what else is wrong is told more precisely.
+Status CheckMetadataHash(const Metadata& metadata, const std::string& path) {
+  POCKETGLM_ASSIGN_OR_RETURN(const std::string expected, Require(metadata, kMetadataHashKey, path));
+  const std::string found = MetadataHash(metadata);
+  if (found == expected) return {};
+  return Status::Error(path + ": metadata: expected XXH3-128 " + ShownText(expected) + ", found " +
+                       found + ": the file is damaged");
+}
+
 }  // namespace
+
+std::string MetadataHash(const std::map<std::string, std::string>& metadata) {
+  Hasher hasher;
+  for (const auto& [key, value] : metadata) {
+    if (key.starts_with(kMetadataHashKey)) continue;  // Of the metadata, and of each tensor.
+    for (const std::string& text : {key, value}) {
+      hasher.Update({reinterpret_cast<const uint8_t*>(text.c_str()), text.size() + 1});
+    }
+  }
+  return hasher.Finish();
+}
 
 StatusOr<ModelFile> OpenModelFile(const std::string& path) {
   ModelFile model;
@@ -162,6 +182,7 @@ StatusOr<ModelFile> OpenModelFile(const std::string& path) {
   POCKETGLM_ASSIGN_OR_RETURN(model.tensors, Safetensors::Parse(model.file.bytes(), path));
   POCKETGLM_RETURN_IF_ERROR(ParseMetadata(path, &model));
   POCKETGLM_RETURN_IF_ERROR(CheckTensors(model, path));
+  POCKETGLM_RETURN_IF_ERROR(CheckMetadataHash(model.tensors.metadata(), path));
   if (model.file.bytes().size() < kVerifyAtOpenBytes) {
     POCKETGLM_RETURN_IF_ERROR(VerifyHashes(model));
   }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,9 +34,14 @@ inline constexpr const char* kConfigKey = "config";
 inline constexpr const char* kGenerationConfigKey = "generation_config";
 inline constexpr const char* kQuantizationKey = "quantization";
 inline constexpr const char* kChatFormatKey = "chat_format";
-inline constexpr const char* kStopIdsKey = "stop_ids";      // A JSON list of integers.
-inline constexpr const char* kHashKeyPrefix = "xxh3_128.";  // + tensor name: 32 hex digits.
+inline constexpr const char* kStopIdsKey = "stop_ids";       // A JSON list of integers.
+inline constexpr const char* kHashKeyPrefix = "xxh3_128.";   // + tensor name: 32 hex digits.
+inline constexpr const char* kMetadataHashKey = "xxh3_128";  // MetadataHash().
 inline constexpr uint64_t kFormatVersion = 1;
+
+// XXH3-128 of all metadata but the hashes, in the order of the keys, each key and each value
+// followed by a zero byte.
+std::string MetadataHash(const std::map<std::string, std::string>& metadata);
 
 // An open model file whose header is exactly what its config calls for. Tensors named vision.* are
 // reserved for later versions and skipped.

@@ -5,6 +5,8 @@
 //   - tensor data starts at a multiple of 64 KiB (boards have pages of 16 and 64 KiB);
 //   - every tensor starts at a multiple of 64 bytes: one whose length is not a multiple of 64 is
 //     followed by a U8 tensor pad.N of zeros;
+//   - __metadata__ holds the config and more (runtime/model_file.h), with a hash of itself and of
+//     every tensor;
 //   - weight matrices are packed (kernels/panels.h) and stored as U8 [bytes].
 //
 // H hidden, Q = heads * head_dim, KV = kv heads * head_dim, I intermediate, V vocabulary:

@@ -41,6 +41,7 @@ std::map<std::string, std::string> HeaderMetadata(const ModelMetadata& metadata,
       {kQuantizationKey, QuantizationName(metadata.quantization)},
       {kChatFormatKey, metadata.chat_format},
       {kStopIdsKey, Json(metadata.stop_ids).dump()},
+      {kMetadataHashKey, std::string(kHashHexDigits, '0')},
   };
   if (!metadata.generation_config.empty()) {
     result[kGenerationConfigKey] = metadata.generation_config;
@@ -111,6 +112,7 @@ Status ModelWriter::AppendPiece(std::span<const uint8_t> bytes) {
 
 Status ModelWriter::Finish() {
   assert(current_ == tensors_.size());
+  metadata_[kMetadataHashKey] = MetadataHash(metadata_);
   const std::string header = HeaderBytes(metadata_, tensors_);
   assert(header.size() == data_start_);
   POCKETGLM_RETURN_IF_ERROR(

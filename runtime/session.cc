@@ -5,18 +5,34 @@
 #include <utility>
 
 namespace pocketglm {
+namespace {
+
+size_t BatchOf(const SessionOptions& options) { return std::min(options.batch, options.context); }
+
+ScratchPlan PlanOf(const Model& model, size_t threads, const SessionOptions& options) {
+  return {.max_batch = BatchOf(options),
+          .max_context = options.context,
+          .threads = threads,
+          .group = model.weights.lm_head.group};
+}
+
+}  // namespace
+
+SessionMemory Session::Memory(const Model& model, size_t threads, const SessionOptions& options) {
+  const ModelConfig& config = model.config();
+  const size_t row_bytes = config.vocab_size * sizeof(float);
+  return {.kv_cache = KvCache::Bytes(config, options.kv, options.context),
+          .scratch = Scratch::Bytes(config, PlanOf(model, threads, options)) + row_bytes,
+          .all_logits = BatchOf(options) * row_bytes};
+}
 
 StatusOr<Session> Session::Create(const Model& model, const Kernels& kernels, ThreadPool& pool,
                                   const SessionOptions& options) {
-  const size_t batch = std::min(options.batch, options.context);
   POCKETGLM_ASSIGN_OR_RETURN(KvCache cache,
                              KvCache::Create(model.config(), options.kv, options.context));
   POCKETGLM_ASSIGN_OR_RETURN(Decoder decoder,
                              Decoder::Create(model.config(), model.weights, kernels, pool,
-                                             {.max_batch = batch,
-                                              .max_context = options.context,
-                                              .threads = pool.size(),
-                                              .group = model.weights.lm_head.group}));
+                                             PlanOf(model, pool.size(), options)));
   return Session(std::move(decoder), std::move(cache), options, model.config().vocab_size);
 }
 
@@ -24,7 +40,7 @@ Session::Session(Decoder decoder, KvCache cache, const SessionOptions& options, 
     : decoder_(std::move(decoder)),
       cache_(std::move(cache)),
       context_(options.context),
-      batch_(std::min(options.batch, options.context)),
+      batch_(BatchOf(options)),
       logits_(vocab_size) {
   items_.reserve(batch_);
 }

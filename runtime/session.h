@@ -22,11 +22,21 @@ struct SessionOptions {
   KvType kv = KvType::kF32;
 };
 
+// Bytes that a session takes.
+struct SessionMemory {
+  size_t kv_cache = 0;
+  size_t scratch = 0;     // What a step writes, and the logits of one token.
+  size_t all_logits = 0;  // What AppendForLogits takes while it runs.
+};
+
 class Session {
  public:
   // All arguments must outlive the session.
   static StatusOr<Session> Create(const Model& model, const Kernels& kernels, ThreadPool& pool,
                                   const SessionOptions& options);
+
+  // Bytes that such a session reserves on a pool of `threads`.
+  static SessionMemory Memory(const Model& model, size_t threads, const SessionOptions& options);
 
   size_t length() const { return cache_.length(); }
   size_t context() const { return context_; }

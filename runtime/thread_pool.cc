@@ -25,10 +25,17 @@ ThreadPool::ThreadPool(size_t threads)
     : size_(threads), spins_(threads <= AvailableCpuCount() ? kSpins : 0) {
   assert(threads >= 1);
   threads_.reserve(threads - 1);
-  for (size_t i = 1; i < threads; ++i) threads_.emplace_back([this, i] { WorkerMain(i); });
+  try {
+    for (size_t i = 1; i < threads; ++i) threads_.emplace_back([this, i] { WorkerMain(i); });
+  } catch (...) {
+    Stop();  // Those that did start.
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { Stop(); }
+
+void ThreadPool::Stop() {
   if (threads_.empty()) return;
   trampoline_ = nullptr;
   generation_.fetch_add(1, std::memory_order_release);

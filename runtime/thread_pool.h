@@ -53,7 +53,8 @@ class ThreadPool {
     size_t count_;
   };
 
-  // `threads` >= 1 includes the thread that calls Run.
+  // `threads` >= 1 includes the thread that calls Run. Throws std::system_error where the system
+  // refuses so many.
   explicit ThreadPool(size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -72,6 +73,7 @@ class ThreadPool {
  private:
   using Trampoline = void (*)(const void* job, const Worker& worker);
 
+  void Stop();
   void RunOnAll(Trampoline trampoline, const void* job);
   void WorkerMain(size_t index);
   void ArriveAndWait();

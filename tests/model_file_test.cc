@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "runtime/atomic_file.h"
 #include "runtime/hash.h"
 #include "runtime/model_writer.h"
 #include "runtime/weights.h"
@@ -230,6 +229,27 @@ TEST_F(ModelFileTest, RefusesWrongMetadata) {
             path_ + ": config: model_type: expected glm or glm4, found glm5");
   EXPECT_EQ(message(R"(\"temperature\":0.8)", R"(\"temperature\":-.8)"),
             path_ + ": generation_config: not valid JSON at byte 34");
+}
+
+// What is legal and yet not what was written.
+TEST_F(ModelFileTest, RefusesDamagedMetadata) {
+  const std::pair<const char*, const char*> edits[] = {
+      {R"(\"rms_norm_eps\":1e-05)", R"(\"rms_norm_eps\":1e-04)"},
+      {R"(\"temperature\":0.8)", R"(\"temperature\":0.9)"},
+      {R"("generation_config":)", R"("generation_confih":)"},
+      {R"("chat_format":"glm4")", R"("chat_format":"glm")"},
+      {"[3,36]", "[3,35]"}};
+  for (const auto& [from, to] : edits) {
+    SCOPED_TRACE(to);
+    WriteModel(path_, TestMetadata(), 0);
+    EditHeader(path_, from, to);
+    const std::string message = OpenMessage(path_);
+    EXPECT_TRUE(message.starts_with(path_ + ": metadata: expected XXH3-128 ")) << message;
+    EXPECT_TRUE(message.ends_with(": the file is damaged")) << message;
+  }
+  WriteModel(path_, TestMetadata(), 0);
+  EditHeader(path_, R"("xxh3_128":)", R"("xxh3_129":)");
+  EXPECT_EQ(OpenMessage(path_), path_ + ": metadata xxh3_128: expected a value, found none");
 }
 
 TEST_F(ModelFileTest, RefusesTensorsTheConfigDoesNotCallFor) {
@@ -468,20 +488,6 @@ TEST(HasherTest, MatchesTheReferenceForAnyPieces) {
   const std::string whole = hasher.Finish();
   for (size_t i = 0; i < text.size(); i += 37) hasher.Update(AsBytes(text.substr(i, 37)));
   EXPECT_EQ(hasher.Finish(), whole);
-}
-
-TEST(AtomicFileTest, RenamesOnCommitAndReplaces) {
-  const TempDir dir;
-  WriteFile(dir / "f", "old");
-  auto file = AtomicFile::Create(dir / "f", 0);
-  ASSERT_TRUE(file.ok()) << file.status().message();
-  ASSERT_TRUE(file->WriteAt(2, AsBytes("cd")).ok());
-  ASSERT_TRUE(file->WriteAt(0, AsBytes("ab")).ok());
-  EXPECT_EQ(ReadFile(dir / "f"), "old");
-  const Status status = file->Commit();
-  ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_EQ(ReadFile(dir / "f"), "abcd");
-  EXPECT_EQ(dir.Files(), std::vector<std::string>{"f"});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -68,6 +69,25 @@ inline std::string TokenList(const std::vector<int32_t>& tokens) {
     text += std::to_string(token);
   }
   return text;
+}
+
+inline testing::AssertionResult Contains(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "\"" << part << "\" is not in: " << text;
+}
+
+inline size_t LineCount(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// Nothing on stdout; on stderr one line "<program>: error: ...", with `part` in it.
+inline void ExpectError(const ProgramResult& result, const std::string& program,
+                        const std::string& part) {
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_TRUE(result.err.starts_with(program + ": error: ")) << result.err;
+  EXPECT_TRUE(Contains(result.err, part));
+  EXPECT_EQ(LineCount(result.err), 1u) << result.err;
 }
 
 }  // namespace pocketglm

@@ -53,24 +53,6 @@ class ProgramsTest : public testing::Test {
 };
 TempDir* ProgramsTest::dir_ = nullptr;
 
-testing::AssertionResult Contains(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "\"" << part << "\" is not in: " << text;
-}
-
-size_t LineCount(const std::string& text) {
-  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-// Nothing on stdout; on stderr one line "<program>: error: ...", with `part` in it.
-void ExpectError(const ProgramResult& result, const std::string& program, const std::string& part) {
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_EQ(result.out, "");
-  EXPECT_TRUE(result.err.starts_with(program + ": error: ")) << result.err;
-  EXPECT_TRUE(Contains(result.err, part));
-  EXPECT_EQ(LineCount(result.err), 1u) << result.err;
-}
-
 TEST_F(ProgramsTest, HelpAndVersion) {
   for (const std::string program : {"run_glm", "eval_glm", "convert_glm"}) {
     for (const std::string flag : {"--help", "--version"}) {
@@ -204,12 +186,36 @@ TEST_F(ProgramsTest, PromptsThatDoNotFit) {
               "prompt: expected less than the context of 5 tokens");
   ExpectError(RunGlm({"--raw", "-p", ""}), "run_glm", "prompt: expected at least one token");
   ExpectError(RunGlm({"-f", Path("missing.txt")}), "run_glm", Path("missing.txt") + ": ");
+  ExpectError(RunGlm({"-f", dir_->path()}), "run_glm", dir_->path() + ": cannot read: ");
+  ExpectError(RunGlm({"-f", "/dev/zero"}), "run_glm",
+              "/dev/zero: expected at most 268435456 bytes");
 }
 
 TEST_F(ProgramsTest, PromptsThatAreNotUtf8) {
   ExpectError(RunGlm({"-p", "kettle \xFF\xFE"}), "run_glm", "UTF-8");
+  ExpectError(RunGlm({"-p", "kettle", "--system", "\xC3"}), "run_glm", "UTF-8");
   WriteFile(Path("latin1.txt"), "caf\xE9");
   ExpectError(RunGlm({"-f", Path("latin1.txt")}), "run_glm", "UTF-8");
+  ExpectError(EvalGlm({"-f", Path("latin1.txt"), "-c", "100"}), "eval_glm", "UTF-8");
+  ExpectError(EvalGlm({"--tokenize", "caf\xE9"}), "eval_glm", "UTF-8");
+  WriteFile(Path("latin1.jsonl"), "{\"prompt\": \"caf\xE9\", \"answer\": \"\"}\n");
+  ExpectError(EvalGlm({"--qa", Path("latin1.jsonl")}), "eval_glm",
+              Path("latin1.jsonl") + ": line 1");
+}
+
+// Names of files may be any bytes.
+TEST_F(ProgramsTest, PathsThatAreNotUtf8) {
+  const std::string model = Path("caf\xE9.pglm");
+  std::filesystem::copy_file(Path("model.pglm"), model);
+  WriteFile(Path("some.txt"), "The kettle on the stove");
+  const ProgramResult eval =
+      RunProgram("eval_glm", {"-m", model, "-f", Path("some.txt"), "-c", "100", "-o", "json"});
+  EXPECT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_TRUE(nlohmann::json::parse(eval.out, nullptr, false).is_object()) << eval.out;
+  const ProgramResult run =
+      RunProgram("run_glm", {"-m", model, "-p", "x", "-n", "1", "--stats", "json"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_TRUE(nlohmann::json::parse(run.err, nullptr, false).is_object()) << run.err;
 }
 
 TEST_F(ProgramsTest, AnswersGoToStdoutAndAllElseToStderr) {

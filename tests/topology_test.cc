@@ -2,46 +2,29 @@
 
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/fake_root.h"
+
 namespace pocketglm {
 namespace {
 
-namespace fs = std::filesystem;
-
-// A folder that stands in for / and goes away with the test.
 class TopologyTest : public testing::Test {
  protected:
-  TopologyTest()
-      : root_(fs::path(testing::TempDir()) /
-              ("topology_" + std::to_string(getpid()) + "_" +
-               testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::create_directories(root_);
-  }
-  ~TopologyTest() override { fs::remove_all(root_); }
-
-  void Write(const std::string& path, const std::string& text) {
-    const fs::path file = root_ / path;
-    fs::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-  }
+  void Write(const std::string& path, const std::string& text) { root_.Write(path, text); }
 
   void WriteSiblings(size_t cpu, const std::string& list) {
     Write("sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list",
           list + "\n");
   }
 
-  std::string root() const { return root_.string(); }
+  const std::string& root() const { return root_.path(); }
 
  private:
-  fs::path root_;
+  FakeRoot root_;
 };
 
 TEST_F(TopologyTest, SiblingsCountOnce) {

@@ -1,11 +1,18 @@
 #include "tools/command_line.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <new>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "arch/level.h"
 #include "arch/topology.h"
@@ -16,6 +23,7 @@ namespace {
 
 constexpr size_t kDefaultContext = 4096;
 constexpr size_t kMaxThreads = 1024;
+constexpr size_t kMaxText = size_t{1} << 28;
 
 constexpr const char* kKvNames[] = {"f32", "f16", "int8"};  // In the order of KvType.
 
@@ -26,6 +34,24 @@ KvType ChooseKvType(const std::string& name, WeightType weights) {
   return IsInteger(weights) ? KvType::kF16 : KvType::kF32;
 }
 
+// Stands in front of /proc and /sys where the memory limits are read; for tests.
+std::string SystemRoot() {
+  const char* root = std::getenv("POCKETGLM_SYSTEM_ROOT");
+  return root == nullptr ? "" : root;
+}
+
+const char* running_program = "";  // For the signal handler.
+
+// A page of a mapped file is not there any more. All that may be done here is to say so and leave.
+void OnBusError(int) {
+  for (const char* text : {running_program,
+                           ": error: a file in use could not be read: it was made shorter, or its"
+                           " disk failed\n"}) {
+    (void)!write(STDERR_FILENO, text, std::strlen(text));
+  }
+  _exit(kExitError);
+}
+
 }  // namespace
 
 const char* Engine::kv_name() const { return kKvNames[static_cast<size_t>(kv_type())]; }
@@ -33,6 +59,17 @@ const char* Engine::kv_name() const { return kKvNames[static_cast<size_t>(kv_typ
 int PrintError(const char* program, const Status& status) {
   std::fprintf(stderr, "%s: error: %s\n", program, status.message().c_str());
   return kExitError;
+}
+
+int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, char** argv) {
+  running_program = program;
+  std::signal(SIGBUS, OnBusError);
+  std::signal(SIGXFSZ, SIG_IGN);  // Writing then fails and says why.
+  try {
+    return main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return PrintError(program, Status::Error("out of memory: an allocation was refused"));
+  }
 }
 
 std::string VersionText(const char* program) {
@@ -80,6 +117,8 @@ void AddEngineFlags(CLI::App& app, EngineFlags& flags) {
   app.add_option("--batch", flags.batch, "Most tokens computed at once [512]")
       ->check(CLI::Range(size_t{1}, size_t{65536}))
       ->type_name("N");
+  app.add_flag("--force", flags.force,
+               "Run even if weights, KV cache and scratch exceed the available memory");
 }
 
 StatusOr<std::unique_ptr<Engine>> Engine::Open(const EngineFlags& flags) {
@@ -96,7 +135,11 @@ Status Engine::Load(const EngineFlags& flags) {
   POCKETGLM_RETURN_IF_ERROR(CheckFloatEnvironment());
 
   path_ = flags.model;
+  const MemoryLimit limit = AvailableMemory(SystemRoot());  // Before the file is mapped.
   POCKETGLM_ASSIGN_OR_RETURN(model_, LoadModel(path_));
+  POCKETGLM_RETURN_IF_ERROR(ChooseSessionOptions(flags));
+  const size_t threads = flags.threads != 0 ? flags.threads : DefaultThreadCount();
+  POCKETGLM_RETURN_IF_ERROR(CheckMemory(flags, threads, limit));
   if (!model_.tokenizer().empty()) {
     POCKETGLM_ASSIGN_OR_RETURN(
         tokenizer_, Tokenizer::FromBlob(model_.tokenizer(), path_ + ": tensor tokenizer"));
@@ -107,7 +150,12 @@ Status Engine::Load(const EngineFlags& flags) {
                            std::to_string(tokenizer_->vocab_size()));
     }
   }
+  POCKETGLM_RETURN_IF_ERROR(StartThreads(threads));
+  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return Status();
+}
 
+Status Engine::ChooseSessionOptions(const EngineFlags& flags) {
   const size_t longest = model_.config().max_position_embeddings;
   if (flags.context > longest) {
     return Status::Error(path_ + ": context of " + std::to_string(flags.context) +
@@ -118,8 +166,28 @@ Status Engine::Load(const EngineFlags& flags) {
       flags.context != 0 ? flags.context : std::min(longest, kDefaultContext);
   session_options_.batch = flags.batch;
   session_options_.kv = ChooseKvType(flags.kv, model_.weights.lm_head.type);
-  pool_.emplace(flags.threads != 0 ? flags.threads : DefaultThreadCount());
-  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return Status();
+}
+
+Status Engine::CheckMemory(const EngineFlags& flags, size_t threads, const MemoryLimit& limit) {
+  const SessionMemory session = Session::Memory(model_, threads, session_options_);
+  std::vector<MemoryPart> parts = {
+      {"weights", model_.file.file.bytes().size()},
+      {"KV cache of " + std::to_string(session_options_.context) + " tokens", session.kv_cache},
+      {"scratch", session.scratch}};
+  if (flags.all_logits) parts.push_back({"logits", session.all_logits});
+  for (const MemoryPart& part : parts) memory_needed_ += part.bytes;
+  if (flags.memory_in_use != 0) parts.push_back({"the other model", flags.memory_in_use});
+  return flags.force ? Status() : pocketglm::CheckMemory(path_, parts, limit);
+}
+
+Status Engine::StartThreads(size_t count) {
+  try {
+    pool_.emplace(count);
+  } catch (const std::system_error& error) {
+    return Status::Error("cannot start " + std::to_string(count) +
+                         " threads: " + error.code().message() + "; see -t");
+  }
   return Status();
 }
 
@@ -154,11 +222,18 @@ StatusOr<std::string> ReadText(const std::string& path) {
   if (file == nullptr) return Status::Error(name + ": cannot open: " + std::strerror(errno));
   std::string text;
   char buffer[65536];
-  for (size_t n; (n = std::fread(buffer, 1, sizeof(buffer), file)) != 0;) text.append(buffer, n);
+  for (size_t n;
+       text.size() <= kMaxText && (n = std::fread(buffer, 1, sizeof(buffer), file)) != 0;) {
+    text.append(buffer, n);
+  }
   const bool failed = std::ferror(file) != 0;
   const int error = errno;
   if (file != stdin) std::fclose(file);
   if (failed) return Status::Error(name + ": cannot read: " + std::strerror(error));
+  if (text.size() > kMaxText) {
+    return Status::Error(name + ": expected at most " + std::to_string(kMaxText) +
+                         " bytes of text, found more");
+  }
   return text;
 }
 

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "kernels/kernels.h"
 #include "runtime/chat_format.h"
+#include "runtime/memory_limit.h"
 #include "runtime/session.h"
 #include "runtime/status.h"
 #include "runtime/thread_pool.h"
@@ -23,6 +25,10 @@ enum ExitCode { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitInterrupted = 
 
 // Prints "<program>: error: <message>" and returns kExitError.
 int PrintError(const char* program, const Status& status);
+
+// Runs the main of a program such that what the system refuses it ends in an error: memory for a
+// small allocation, room under a file size limit, and pages of a mapped file that was cut short.
+int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, char** argv);
 
 // The name, version, compiler and ISA levels of this build: what --version prints.
 std::string VersionText(const char* program);
@@ -39,6 +45,11 @@ struct EngineFlags {
   std::string kv;      // Empty: f16 for int8 and int4 weights, else f32.
   size_t batch = 512;
   size_t context = 0;  // 0: the model's, at most 4096.
+  bool force = false;  // Open a model that needs more memory than there is.
+
+  // Set by programs, not by flags.
+  bool all_logits = false;     // Whether Session::AppendForLogits will be used.
+  uint64_t memory_in_use = 0;  // What engines opened before will need.
 };
 void AddEngineFlags(CLI::App& app, EngineFlags& flags);
 
@@ -65,10 +76,15 @@ class Engine {
   Status CheckTokens(std::span<const int32_t> tokens) const;
 
   double load_seconds() const { return load_seconds_; }
+  // What model and session take, in bytes.
+  uint64_t memory_needed() const { return memory_needed_; }
 
  private:
   Engine() = default;
   Status Load(const EngineFlags& flags);
+  Status ChooseSessionOptions(const EngineFlags& flags);
+  Status CheckMemory(const EngineFlags& flags, size_t threads, const MemoryLimit& limit);
+  Status StartThreads(size_t count);
 
   std::string path_;
   Model model_;
@@ -77,9 +93,11 @@ class Engine {
   std::optional<ThreadPool> pool_;
   SessionOptions session_options_;
   double load_seconds_ = 0;
+  uint64_t memory_needed_ = 0;
 };
 
-// The whole of a text file, or of standard input for "-".
+// The whole of a text file, or of standard input for "-": at most 256 MiB, since a device or a pipe
+// may never end.
 StatusOr<std::string> ReadText(const std::string& path);
 
 }  // namespace pocketglm

@@ -31,10 +31,9 @@ double SecondsSince(Clock::time_point start) {
 }
 
 void InstallSignalHandlers() {
-  // Interrupted or over a file size limit, the conversion removes its temporary file.
+  // Interrupted, the conversion removes its temporary file.
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
-  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 void PrintErrors(const std::vector<pocketglm::TensorError>& errors) {
@@ -71,9 +70,7 @@ int Convert(const std::string& directory, const std::string& output, ConvertOpti
   return pocketglm::kExitOk;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int Main(int argc, char** argv) {
   std::string directory;
   std::string output;
   std::string type = "int4";
@@ -101,6 +98,9 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"least-squares", "signed-max"}))
       ->type_name("RULE");
   app.footer(
+      "The output appears when it is complete. A conversion that was killed leaves "
+      "FILE.tmp-NUMBER,\n"
+      "which may be deleted.\n"
       "Examples:\n"
       "  convert_glm GLM-4-9B-0414 -o glm-4-9b.pglm\n"
       "  convert_glm glm-edge-1.5b-chat -o glm-edge-int8.pglm --quant int8 --group 32");
@@ -117,3 +117,7 @@ int main(int argc, char** argv) {
   options.scale_rule = scales == "signed-max" ? ScaleRule::kSignedMax : ScaleRule::kLeastSquares;
   return Convert(directory, output, options);
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return pocketglm::RunMain(kProgram, Main, argc, argv); }

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "arch/level.h"
+#include "runtime/atomic_file.h"
 #include "runtime/generate.h"
+#include "runtime/json.h"
 #include "tools/command_line.h"
 #include "tools/npy_writer.h"
 #include "tools/prediction.h"
@@ -74,6 +76,11 @@ void AddFlags(CLI::App& app, Flags& flags) {
       "  eval_glm -m demo.pglm --tokens 1,2,3 --logits logits.npy --batch 1");
 }
 
+// On one line. Paths need not be UTF-8.
+std::string JsonText(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 StatusOr<std::vector<int32_t>> EncodeText(const Engine& engine, const Flags& flags,
                                           const std::string& text) {
   POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine.tokenizer());
@@ -119,7 +126,7 @@ Status Perplexity(Engine& engine, const Flags& flags) {
   });
   const double nll = sum / static_cast<double>(predicted);
   if (flags.output == "json") {
-    std::printf("%s\n", TextResult(engine, flags, tokens.size(), predicted, nll).dump().c_str());
+    std::printf("%s\n", JsonText(TextResult(engine, flags, tokens.size(), predicted, nll)).c_str());
   } else {
     std::printf("perplexity %.4f  (%zu tokens predicted in windows of %zu, %.5f nats each)\n",
                 std::exp(nll), predicted, flags.window, nll);
@@ -142,7 +149,7 @@ void PrintComparison(const Engine& engine, const Engine& reference, const Flags&
     result["reference_perplexity"] = std::exp(reference_nll);
     result["kl"] = divergence;
     result["same_top1"] = same_best;
-    std::printf("%s\n", result.dump().c_str());
+    std::printf("%s\n", JsonText(result).c_str());
     return;
   }
   std::printf("perplexity %.4f, of the reference %.4f  (%zu tokens predicted in windows of %zu)\n",
@@ -155,6 +162,7 @@ void PrintComparison(const Engine& engine, const Engine& reference, const Flags&
 Status Compare(Engine& engine, const Flags& flags) {
   EngineFlags reference_flags = flags.engine;
   reference_flags.model = flags.reference;
+  reference_flags.memory_in_use = engine.memory_needed();
   POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> reference,
                              Engine::Open(reference_flags));
   const size_t vocab_size = engine.model().config().vocab_size;
@@ -220,6 +228,7 @@ Status TokenLogits(Engine& engine, const Flags& flags, std::span<const int32_t> 
     });
     return Status();
   }
+  POCKETGLM_RETURN_IF_ERROR(CheckDiffers(flags.logits_file, flags.engine.model));
   POCKETGLM_ASSIGN_OR_RETURN(
       NpyWriter writer,
       NpyWriter::Create(flags.logits_file, tokens.size(), engine.model().config().vocab_size));
@@ -260,7 +269,7 @@ StatusOr<std::vector<Question>> ReadQuestions(const std::string& path) {
         !json.contains("answer") || !json["answer"].is_string()) {
       return Status::Error(path + ": line " + std::to_string(line_number) +
                            ": expected {\"prompt\": \"...\", \"answer\": \"...\"}, found " +
-                           line.substr(0, 60));
+                           ShownText(line));
     }
     questions.push_back({json["prompt"], json["answer"]});
   }
@@ -320,10 +329,10 @@ Status AnswerQuestions(Engine& engine, const Flags& flags) {
                                            {"exact", exact},
                                            {"exact_share", share},
                                            {"wrong", wrong}};
-    std::printf("%s\n", result.dump().c_str());
+    std::printf("%s\n", JsonText(result).c_str());
     return Status();
   }
-  for (const auto& item : wrong) std::printf("not exact: %s\n", item.dump().c_str());
+  for (const auto& item : wrong) std::printf("not exact: %s\n", JsonText(item).c_str());
   std::printf("exact %zu of %zu (%.1f %%)\n", exact, questions.size(), share * 100);
   return Status();
 }
@@ -337,6 +346,7 @@ Status Run(const CLI::App& app, Flags flags) {
     flags.engine.context = tokens.size();
   }
   if (given("-f")) flags.engine.context = flags.window;
+  flags.engine.all_logits = given("--tokens") || given("-f");
   POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(flags.engine));
   if (given("--kl")) return Compare(*engine, flags);
   if (given("-f")) return Perplexity(*engine, flags);
@@ -374,4 +384,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace pocketglm
 
-int main(int argc, char** argv) { return pocketglm::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return pocketglm::RunMain(pocketglm::kProgram, pocketglm::Main, argc, argv);
+}

@@ -288,4 +288,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace pocketglm
 
-int main(int argc, char** argv) { return pocketglm::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return pocketglm::RunMain(pocketglm::kProgram, pocketglm::Main, argc, argv);
+}

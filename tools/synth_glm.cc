@@ -53,10 +53,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
 }
 
 void InstallSignalHandlers() {
-  // Interrupted or over a file size limit, the program removes its temporary file.
+  // Interrupted, the program removes its temporary file.
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
-  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 int Write(const Flags& flags, const Quantization& quantization) {
@@ -104,4 +103,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace pocketglm
 
-int main(int argc, char** argv) { return pocketglm::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return pocketglm::RunMain(pocketglm::kProgram, pocketglm::Main, argc, argv);
+}
