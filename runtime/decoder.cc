@@ -224,7 +224,14 @@ void Decoder::QuantizeAttention(const Worker& worker) {
   }
 }
 
-MatrixView<float> Decoder::GateUpPart(const Worker& worker) const {
+// Where a worker puts its products with the panels from `panel` on: a few tokens' in their place
+// beside those of the others, many tokens' in a part of its own.
+MatrixView<float> Decoder::GateUpProducts(const Worker& worker, size_t panel) const {
+  if (BatchSize() <= kFewTokens) {
+    const MatrixView<float>& all = scratch_.gate_up;
+    const size_t begin = panel * kPanelRows;
+    return {all.data + begin, all.rows, all.cols - begin, all.stride};
+  }
   const MatrixView<float>& parts = scratch_.gate_up_part;
   const size_t rows = scratch_.residual.rows;
   return {parts.Row(worker.index() * rows), rows, parts.cols, parts.stride};
@@ -238,11 +245,10 @@ void Decoder::GateUp(const Worker& worker, const PackedMatrix& gate_up) {
   const size_t unit = IsQuantized() ? 2 * gate_up.group / kPanelRows : 2;
   const Range share = worker.Share(CeilDiv(gate_up.panels(), unit));
   const size_t end = std::min(share.end * unit, gate_up.panels());
-  const bool few = BatchSize() <= kFewTokens;
-  const size_t step = few ? end : Scratch::GateUpPanels(gate_up.group);
+  const size_t step = BatchSize() <= kFewTokens ? end : Scratch::GateUpPanels(gate_up.group);
   for (size_t panel = share.begin * unit; panel < end; panel += step) {
     const size_t count = std::min(step, end - panel);
-    const MatrixView<float> products = few ? scratch_.gate_up : GateUpPart(worker);
+    const MatrixView<float> products = GateUpProducts(worker, panel);
     Multiply(gate_up.Panels(panel, count), nullptr, scratch_.normed, 0, BatchSize(), {0, count},
              products);
     const size_t begin = panel / 2 * kPanelRows;

@@ -57,7 +57,7 @@ class Decoder {
   void Attend(const Worker& worker, size_t layer);
   void QuantizeAttention(const Worker& worker);
   void GateUp(const Worker& worker, const PackedMatrix& gate_up);
-  MatrixView<float> GateUpPart(const Worker& worker) const;
+  MatrixView<float> GateUpProducts(const Worker& worker, size_t panel) const;
   void Logits(const Worker& worker, MatrixView<float> logits);
 
   size_t BatchSize() const { return batch_.size(); }
