@@ -13,6 +13,11 @@ else()
   set(cache ${PROJECT_BINARY_DIR}/cache)
 endif()
 set(POCKETGLM_CACHE_DIR ${cache} CACHE PATH "Where fetched sources are kept")
+# A binary does not say where: in ours are headers of theirs.
+foreach(directory ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  set_property(DIRECTORY ${directory} APPEND PROPERTY
+               COMPILE_OPTIONS -ffile-prefix-map=${POCKETGLM_CACHE_DIR}=third_party)
+endforeach()
 
 # Moves a finished tree to its final name; only whole trees ever carry one.
 function(_pocketglm_keep tree final)
