@@ -24,7 +24,7 @@ enum ExitCode { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitInterrupted = 
 // Prints "<program>: error: <message>" and returns kExitError.
 int PrintError(const char* program, const Status& status);
 
-// The name, version, compiler and ISA levels of this build: what --version prints.
+// The name, version, commit, compiler and ISA levels of this build: what --version prints.
 std::string VersionText(const char* program);
 
 // Parses the command line. Returns the exit code if the program is thereby done: after --help and
