@@ -1,68 +1,9 @@
 #include "runtime/model_file.h"
 
-#include <gtest/gtest.h>
-#include <sys/resource.h>
-
-#include <algorithm>
-#include <csignal>
-#include <numeric>
-#include <string>
-#include <vector>
-
-#include "runtime/hash.h"
-#include "runtime/model_writer.h"
-#include "runtime/weights.h"
-#include "tests/file_test_util.h"
+#include "tests/model_file_test_util.h"
 
 namespace pocketglm {
 namespace {
-
-// hidden 20 and 3 heads of 6 leave no size a multiple of anything.
-constexpr const char* kConfig = R"({"model_type":"glm4","num_hidden_layers":2,"hidden_size":20,
-    "num_attention_heads":3,"num_key_value_heads":1,"head_dim":6,"intermediate_size":21,
-    "vocab_size":37,"max_position_embeddings":64,"rms_norm_eps":1e-05,"attention_bias":true,
-    "partial_rotary_factor":1.0})";
-
-ModelMetadata TestMetadata(Quantization quantization = kF32Weights) {
-  ModelMetadata metadata;
-  metadata.config = kConfig;
-  metadata.generation_config = R"({"do_sample":true,"temperature":0.8})";
-  metadata.quantization = quantization;
-  metadata.chat_format = "glm4";
-  metadata.stop_ids = {3, 36};
-  return metadata;
-}
-
-// Bytes that are never the same in two tensors, nor twice in one.
-std::vector<uint8_t> BytesOf(const TensorSpec& spec) {
-  std::vector<uint8_t> bytes(spec.bytes);
-  uint32_t state = static_cast<uint32_t>(std::hash<std::string>()(spec.name)) | 1;
-  for (uint8_t& byte : bytes) {
-    state = state * 1664525u + 1013904223u;
-    byte = static_cast<uint8_t>(state >> 24);
-  }
-  return bytes;
-}
-
-// Writes every tensor in pieces of at most `piece` bytes.
-void WriteModel(const std::string& path, const ModelMetadata& metadata, size_t tokenizer_bytes,
-                size_t piece = 1000) {
-  auto writer = ModelWriter::Create(path, metadata, tokenizer_bytes);
-  ASSERT_TRUE(writer.ok()) << writer.status().message();
-  for (const TensorSpec& spec : writer->tensors()) {
-    if (spec.kind == TensorKind::kPad) continue;
-    const std::vector<uint8_t> bytes = BytesOf(spec);
-    for (size_t begin = 0; begin < bytes.size(); begin += piece) {
-      const size_t size = std::min(piece, bytes.size() - begin);
-      const Status status = writer->Append(std::span(bytes).subspan(begin, size));
-      ASSERT_TRUE(status.ok()) << status.message();
-    }
-  }
-  const uint64_t file_bytes = writer->file_bytes();
-  const Status status = writer->Finish();
-  ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_EQ(std::filesystem::file_size(path), file_bytes);
-}
 
 std::string OpenMessage(const std::string& path) {
   const auto model = OpenModelFile(path);
@@ -85,14 +26,6 @@ void EditHeader(const std::string& path, const std::string& from, const std::str
   }
   WriteFile(path, RawSafetensors(header, bytes.substr(8 + length)));
 }
-
-class ModelFileTest : public testing::Test {
- protected:
-  ModelFileTest() : path_(dir_ / "m.pglm") {}
-
-  TempDir dir_;
-  std::string path_;
-};
 
 TEST_F(ModelFileTest, ReadsBackWhatWasWritten) {
   for (const Quantization quantization :
@@ -143,12 +76,6 @@ TEST_F(ModelFileTest, DataIsAligned) {
   }
   EXPECT_GT(pads, 0u);
   EXPECT_EQ(std::filesystem::file_size(path_) % 64, 0u);
-}
-
-TEST_F(ModelFileTest, SameInputGivesSameBytes) {
-  WriteModel(path_, TestMetadata(), 100, 7);
-  WriteModel(dir_ / "again", TestMetadata(), 100, 1 << 20);
-  EXPECT_EQ(ReadFile(path_), ReadFile(dir_ / "again"));
 }
 
 TEST_F(ModelFileTest, FindsEveryDamagedTensor) {
@@ -358,136 +285,6 @@ TEST_F(ModelFileTest, RefusesATruncatedFile) {
       << OpenMessage(path_);
   WriteFile(path_, bytes.substr(0, 100));
   EXPECT_NE(OpenMessage(path_).find("or a truncated one"), std::string::npos);
-}
-
-TEST_F(ModelFileTest, AnUnfinishedFileLeavesNothingBehind) {
-  {
-    auto writer = ModelWriter::Create(path_, TestMetadata(), 0);
-    ASSERT_TRUE(writer.ok()) << writer.status().message();
-    ASSERT_TRUE(writer->Append(BytesOf(writer->tensors()[0])).ok());
-    EXPECT_EQ(dir_.Files().size(), 1u);
-    EXPECT_FALSE(std::filesystem::exists(path_));
-  }
-  EXPECT_TRUE(dir_.Files().empty());
-}
-
-TEST_F(ModelFileTest, AFailedWriteLeavesTheOldFile) {
-  WriteFile(path_, "old");
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  rlimit old_limit;
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old_limit), 0);
-  rlimit limit = old_limit;
-  limit.rlim_cur = 70000;  // Past the header, inside the embedding.
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
-  std::string message;
-  {
-    auto writer = ModelWriter::Create(path_, TestMetadata(), 0);
-    if (writer.ok()) {
-      Status status;
-      for (const TensorSpec& spec : writer->tensors()) {
-        if (spec.kind == TensorKind::kPad || !status.ok()) continue;
-        status = writer->Append(BytesOf(spec));
-      }
-      message = status.message();
-    }
-  }
-  setrlimit(RLIMIT_FSIZE, &old_limit);
-  std::signal(SIGXFSZ, old_handler);
-  EXPECT_TRUE(message.starts_with(path_ + ": cannot write ")) << message;
-  EXPECT_TRUE(message.ends_with(": File too large")) << message;
-  EXPECT_EQ(dir_.Files(), std::vector<std::string>{"m.pglm"});
-  EXPECT_EQ(ReadFile(path_), "old");
-}
-
-TEST_F(ModelFileTest, CreateSaysWhyItCannot) {
-  const auto message = [](const std::string& path, const ModelMetadata& metadata) {
-    return ModelWriter::Create(path, metadata, 0).status().message();
-  };
-  EXPECT_EQ(message(dir_.path(), TestMetadata()),
-            dir_.path() + ": expected a file to replace or none, found a directory or device");
-  EXPECT_TRUE(message(dir_ / "none/m.pglm", TestMetadata())
-                  .ends_with(": cannot create: No such file or directory"));
-  ModelMetadata huge = TestMetadata();
-  huge.config.replace(huge.config.find("20,"), 3, "131072,");
-  huge.config.replace(huge.config.find("37"), 2, "4194304");
-  EXPECT_NE(message(path_, huge).find("bytes of free disk space, found "), std::string::npos);
-  ModelMetadata wrong = TestMetadata();
-  wrong.generation_config = "{";
-  EXPECT_EQ(message(path_, wrong), path_ + ": generation_config: not valid JSON at byte 2");
-  EXPECT_TRUE(dir_.Files().empty());
-}
-
-TEST_F(ModelFileTest, GivesTypedWeights) {
-  WriteModel(path_, TestMetadata(kBf16Weights), 77);
-  const auto model = LoadModel(path_);
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  const auto is = [&](const void* data, const std::string& name) {
-    return data == model->file.tensors.Find(name)->data.data();
-  };
-  const Weights& weights = model->weights;
-  EXPECT_TRUE(is(weights.embedding.data, "embedding"));
-  EXPECT_EQ(weights.embedding.rows, 37u);
-  EXPECT_EQ(weights.embedding.cols, 20u);
-  EXPECT_EQ(weights.embedding.type, WeightType::kBf16);
-  ASSERT_EQ(weights.layers.size(), 2u);
-  const LayerWeights& layer = weights.layers[1];
-  EXPECT_TRUE(is(layer.input_norm, "layers.1.input_norm"));
-  EXPECT_TRUE(is(layer.qkv.data, "layers.1.qkv"));
-  EXPECT_EQ(layer.qkv.rows, 18u + 6 + 6);
-  EXPECT_EQ(layer.qkv.cols, 20u);
-  EXPECT_TRUE(is(layer.qkv_bias, "layers.1.qkv_bias"));
-  EXPECT_TRUE(is(layer.attention_out.data, "layers.1.attention_out"));
-  EXPECT_EQ(layer.attention_out.rows, 20u);
-  EXPECT_EQ(layer.attention_out.cols, 18u);
-  EXPECT_TRUE(is(layer.post_attention_norm, "layers.1.post_attention_norm"));
-  EXPECT_TRUE(is(layer.mlp_norm, "layers.1.mlp_norm"));
-  EXPECT_TRUE(is(layer.gate_up.data, "layers.1.gate_up"));
-  EXPECT_EQ(layer.gate_up.rows, 64u);
-  EXPECT_EQ(layer.gate_up.cols, 20u);
-  EXPECT_TRUE(is(layer.down.data, "layers.1.down"));
-  EXPECT_EQ(layer.down.rows, 20u);
-  EXPECT_EQ(layer.down.cols, 21u);
-  EXPECT_TRUE(is(layer.post_mlp_norm, "layers.1.post_mlp_norm"));
-  EXPECT_TRUE(is(weights.final_norm, "final_norm"));
-  EXPECT_TRUE(is(weights.lm_head.data, "lm_head"));
-  EXPECT_EQ(weights.lm_head.rows, 37u);
-  EXPECT_EQ(model->tokenizer().size(), 77u);
-  EXPECT_EQ(model->stop_ids(), (std::vector<int32_t>{3, 36}));
-
-  // Rows padded to 16, columns to 2, two bytes each; norms and biases four; one embedding row.
-  const size_t layer_bytes = 2 * (32 * 20 + 32 * 18 + 64 * 20 + 32 * 22) + 4 * (4 * 20 + 30);
-  EXPECT_EQ(weights.bytes_per_token, 2 * layer_bytes + 4 * 20 + 2 * 48 * 20 + 2 * 20);
-}
-
-TEST_F(ModelFileTest, GlmHasNoSandwichNorms) {
-  ModelMetadata metadata = TestMetadata();
-  metadata.config.replace(metadata.config.find("glm4"), 4, "glm");
-  const size_t bias = metadata.config.find("\"attention_bias\":true");
-  metadata.config.replace(bias + 17, 4, "false");
-  WriteModel(path_, metadata, 0);
-  const auto model = LoadModel(path_);
-  ASSERT_TRUE(model.ok()) << model.status().message();
-  const LayerWeights& layer = model->weights.layers[0];
-  EXPECT_EQ(layer.qkv_bias, nullptr);
-  EXPECT_EQ(layer.post_attention_norm, nullptr);
-  EXPECT_EQ(layer.post_mlp_norm, nullptr);
-  EXPECT_NE(layer.input_norm, nullptr);
-  EXPECT_NE(layer.mlp_norm, nullptr);
-  EXPECT_TRUE(model->tokenizer().empty());
-}
-
-TEST(HasherTest, MatchesTheReferenceForAnyPieces) {
-  // XXH3-128 of nothing and of "abc", as xxhsum -H128 prints them.
-  Hasher hasher;
-  EXPECT_EQ(hasher.Finish(), "99aa06d3014798d86001c324468d497f");
-  hasher.Update(AsBytes("abc"));
-  EXPECT_EQ(hasher.Finish(), "06b05ab6733a618578af5f94892f3950");
-  std::string text(5000, '\0');
-  std::iota(text.begin(), text.end(), '\0');
-  hasher.Update(AsBytes(text));
-  const std::string whole = hasher.Finish();
-  for (size_t i = 0; i < text.size(); i += 37) hasher.Update(AsBytes(text.substr(i, 37)));
-  EXPECT_EQ(hasher.Finish(), whole);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "tests/model_test_util.h"
 #include "tests/program_test_util.h"
@@ -62,6 +63,11 @@ TEST_F(ProgramsTest, HelpAndVersion) {
       EXPECT_EQ(result.err, "") << program << " " << flag;
     }
     EXPECT_TRUE(Contains(RunProgram(program, {"--help"}).out, "Examples:"));
+    EXPECT_TRUE(std::regex_search(
+        RunProgram(program, {"--version"}).out,
+        std::regex("^" + program +
+                   " \\(PocketGLM\\) [0-9.]+, commit ([0-9a-f]{12}(-dirty)?|unknown), "
+                   "built with (g\\+\\+|clang) [0-9].*, levels [a-z]")));
   }
 }
 

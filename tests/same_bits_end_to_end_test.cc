@@ -2,7 +2,8 @@
 // of logits, whatever the ISA level, the number of threads and the way the tokens were split into
 // batches; and so the same text.
 //
-// The compiler belongs into that list: tests/compare_compilers.
+// The compiler belongs into that list: tests/compare_compilers. So do other CPUs and architectures:
+// tests/same_logits_test.
 #include <filesystem>
 #include <map>
 
@@ -14,14 +15,6 @@ namespace {
 
 constexpr size_t kTokens = 64;
 constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
-constexpr const char* kKvNames[] = {"f32", "f16", "int8"};
-
-// The oldest CPU of the architecture that PocketGLM runs on, to qemu.
-#if defined(__x86_64__)
-constexpr const char* kOldCpu = "Haswell";
-#else
-constexpr const char* kOldCpu = "cortex-a53";
-#endif
 
 const std::string kDemo = std::string(POCKETGLM_TEST_DATA) + "/demo";
 
@@ -129,26 +122,6 @@ TEST_P(SameBitsEndToEndTest, CacheTypesDiffer) {
   EXPECT_FALSE(SameBits(f32, f16));
   EXPECT_FALSE(SameBits(f32, int8));
   EXPECT_FALSE(SameBits(f16, int8));
-}
-
-TEST_P(SameBitsEndToEndTest, EmulatedCpu) {
-  const std::string qemu = POCKETGLM_QEMU;
-  if (!std::filesystem::exists(qemu)) GTEST_SKIP() << "no qemu of user mode found";
-  if (std::string_view(POCKETGLM_EMULATOR) != "") GTEST_SKIP() << "all of this test is emulated";
-  for (size_t i = 0; i < std::size(kKvTypes); ++i) {
-    const std::string output = dir_ / "logits.npy";
-    const ProgramResult result =
-        RunCommand("unset POCKETGLM_ISA; " + Quoted(qemu) + " -cpu " + kOldCpu + " " +
-                   Command("eval_glm", {"-m", path(), "--tokens", TokenList(tokens_), "--logits",
-                                        output, "--kv", kKvNames[i], "-t", "2"}));
-    ASSERT_EQ(result.exit_code, 0) << result.err;
-    const std::string npy = ReadFile(output);
-    const std::vector<float> expected = LogitsOf(model_, tokens_, {.kv = kKvTypes[i]});
-    const size_t bytes = expected.size() * sizeof(float);
-    ASSERT_GT(npy.size(), bytes);
-    EXPECT_EQ(std::memcmp(npy.data() + npy.size() - bytes, expected.data(), bytes), 0)
-        << kKvNames[i];
-  }
 }
 
 // Of run_glm, from prompt to text.

@@ -100,7 +100,9 @@ TEST(SyntheticTokenizerTest, TakesEveryTextAndGivesItBack) {
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
     EXPECT_EQ(tokenizer->vocab_size(), tokens + std::size(kGlmSpecialTokens));
     EXPECT_EQ(tokenizer->SpecialTokenId("<|endoftext|>"), static_cast<int32_t>(tokens));
-    const std::string text = "Why is the sky blue? 天空为什么是蓝色的？ 1234 \n\n  <|user|>";
+    const std::string text =
+        "Why is the sky blue? \u5929\u7a7a\u4e3a\u4ec0\u4e48\u662f\u84dd\u8272\u7684\uff1f 1234 "
+        "\n\n  <|user|>";
     const StatusOr<std::vector<int32_t>> ids = tokenizer->Encode(text, SpecialTokens::kAsText);
     ASSERT_TRUE(ids.ok()) << ids.status().message();
     std::string back;

@@ -1,9 +1,10 @@
 # pocketglm_fetch(<name> GIT <repository> <commit> DEBIAN <source package> <sha256>)
 #
 # Sets <name>_SOURCE_DIR to the dependency's source tree, pinned either way: by the full commit hash
-# or by the SHA-256 of Debian's archive. Trees are kept in POCKETGLM_CACHE_DIR and shared by all
-# build trees, so everything is fetched once per machine. For a machine without network: copy that
-# folder from another one, or drop Debian's <package>_<version>.orig.tar.* into it.
+# or by the SHA-256 of Debian's archive, and <name>_ORIGIN to a line that says which. Trees are kept in
+# POCKETGLM_CACHE_DIR and shared by all build trees, so everything is fetched once per machine. For a
+# machine without network: copy that folder from another one, or drop Debian's
+# <package>_<version>.orig.tar.* into it.
 
 if(DEFINED ENV{XDG_CACHE_HOME})
   set(cache $ENV{XDG_CACHE_HOME}/pocketglm)
@@ -13,6 +14,11 @@ else()
   set(cache ${PROJECT_BINARY_DIR}/cache)
 endif()
 set(POCKETGLM_CACHE_DIR ${cache} CACHE PATH "Where fetched sources are kept")
+# A binary does not say where: in ours are headers of theirs.
+foreach(directory ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  set_property(DIRECTORY ${directory} APPEND PROPERTY
+               COMPILE_OPTIONS -ffile-prefix-map=${POCKETGLM_CACHE_DIR}=third_party)
+endforeach()
 
 # Moves a finished tree to its final name; only whole trees ever carry one.
 function(_pocketglm_keep tree final)
@@ -99,6 +105,11 @@ function(pocketglm_fetch name)
     if(EXISTS ${tree})
       message(STATUS "${name}: ${tree}")
       set(${name}_SOURCE_DIR ${tree} PARENT_SCOPE)
+      if(tree STREQUAL from_git)
+        set(${name}_ORIGIN "${repository}, commit ${commit}" PARENT_SCOPE)
+      else()
+        set(${name}_ORIGIN "${repository}, archive with SHA-256 ${sha256}" PARENT_SCOPE)
+      endif()
       return()
     endif()
   endforeach()

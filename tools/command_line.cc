@@ -17,6 +17,7 @@
 #include "arch/level.h"
 #include "arch/topology.h"
 #include "runtime/float_environment.h"
+#include "tools/commit.h"
 
 namespace pocketglm {
 namespace {
@@ -73,7 +74,8 @@ int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, c
 }
 
 std::string VersionText(const char* program) {
-  std::string text = std::string(program) + " (PocketGLM) " + POCKETGLM_VERSION + ", built with ";
+  std::string text = std::string(program) + " (PocketGLM) " + POCKETGLM_VERSION + ", commit " +
+                     kCommit + ", built with ";
 #if defined(__clang__)
   text += "clang " __clang_version__;
 #else
@@ -88,7 +90,7 @@ std::string VersionText(const char* program) {
 
 std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv) {
   app.set_version_flag("--version", VersionText(app.get_name().c_str()),
-                       "Print version, compiler and ISA levels");
+                       "Print version, commit, compiler and ISA levels");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -30,7 +30,7 @@ int PrintError(const char* program, const Status& status);
 // small allocation, room under a file size limit, and pages of a mapped file that was cut short.
 int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, char** argv);
 
-// The name, version, compiler and ISA levels of this build: what --version prints.
+// The name, version, commit, compiler and ISA levels of this build: what --version prints.
 std::string VersionText(const char* program);
 
 // Parses the command line. Returns the exit code if the program is thereby done: after --help and
