@@ -73,6 +73,7 @@ class Terminal {
   int ExitCode() {
     while (Read()) {
     }
+    kill(pid_, SIGKILL);  // Where it goes on in silence.
     int status = 0;
     waitpid(pid_, &status, 0);
     pid_ = -1;

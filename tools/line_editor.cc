@@ -17,6 +17,10 @@ namespace {
 
 constexpr int kHistoryLines = 1000;
 
+// Typed while an answer was written, when the terminal still cared for the end of input itself,
+// this key comes as a NUL.
+constexpr wchar_t kCtrlD = L'\x04';
+
 // What a terminal does when asked to: pasted text comes between two marks, so that its line breaks
 // do not each end a line.
 constexpr const char* kMarkPastes = "\033[?2004h";
@@ -100,6 +104,7 @@ class LineEditor : public LineReader {
       const size_t result = std::mbrtowc(character, &byte, 1, &state);
       if (result == static_cast<size_t>(-2)) continue;  // Goes on in the next byte.
       if (result == static_cast<size_t>(-1)) *character = L'\uFFFD';
+      if (result == 0) *character = kCtrlD;
       return 1;
     }
     return -1;

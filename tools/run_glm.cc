@@ -65,7 +65,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
                "Feed the text as it is, special tokens recognised, without the chat format")
       ->excludes(system);
   app.add_option("-n,--max-tokens", flags.max_tokens,
-                 "Most tokens to generate [until a stop token or the context is full]")
+                 "Most tokens of an answer [until a stop token or the context is full]")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   app.add_option("-c,--context", flags.engine.context,
@@ -214,7 +214,7 @@ std::string UsageError(const CLI::App& app, const Flags& flags) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Answers a prompt with a GLM-family model.", kProgram);
+  CLI::App app("Answers a prompt with a GLM-family model, or talks with it.", kProgram);
   Flags flags;
   AddFlags(app, flags);
   if (const std::optional<int> exit_code = ParseCommandLine(app, argc, argv)) return *exit_code;
