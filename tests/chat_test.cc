@@ -324,8 +324,8 @@ TEST_F(ChatTest, WithoutATerminalInterruptsEndTheProgram) {
 
 TEST_F(ChatTest, ReadersThatLeaveEndTheProgramQuietly) {
   const ProgramResult result =
-      RunCommand("yes 'Call Mom' | { " + Chat("demo.pglm") + "; echo $? >" +
-                 Quoted(Path("exit_code")) + "; } | head -c 1");
+      RunCommand("{ echo Call Mom; sleep 1; echo Call Mom; sleep 1; echo /dance; } | { " +
+                 Chat("demo.pglm") + "; echo $? >" + Quoted(Path("exit_code")) + "; } | head -c 1");
   EXPECT_EQ(result.out, "d");
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(ReadFile(Path("exit_code")), "0\n");
