@@ -19,6 +19,8 @@ void Sampler::See(int32_t token) {
   if (static_cast<size_t>(token) < seen_.size()) seen_[static_cast<size_t>(token)] = true;
 }
 
+void Sampler::ForgetSeen() { std::fill(seen_.begin(), seen_.end(), false); }
+
 int32_t Sampler::Sample(std::span<const float> logits) {
   assert(logits.size() >= logits_.size());
   std::copy_n(logits.begin(), logits_.size(), logits_.begin());

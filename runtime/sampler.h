@@ -33,6 +33,8 @@ class Sampler {
 
   // Tells of a token of the prompt or of the answer, for the repetition penalty.
   void See(int32_t token);
+  // Forgets all tokens it was told of. The random numbers go on.
+  void ForgetSeen();
 
   // `logits` has at least vocab_size elements.
   int32_t Sample(std::span<const float> logits);

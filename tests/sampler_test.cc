@@ -274,6 +274,9 @@ TEST_P(SamplerTest, RepeatPenaltyCountsForTokensSeen) {
   EXPECT_EQ(sampler.Sample(logits), 0);
   sampler.See(1000);  // Beyond the vocabulary: nothing to penalise.
   EXPECT_EQ(sampler.Sample(logits), 0);
+  sampler.ForgetSeen();
+  sampler.See(0);
+  EXPECT_EQ(sampler.Sample(logits), 1);
 
   // Below zero the penalty makes a logit larger in size.
   const std::vector<float> negative = {-1.0f, -1.2f};

@@ -1,33 +1,29 @@
-// run_glm: answers a prompt with a GLM. The answer goes to stdout as it is made, all else to
-// stderr.
-#include <unistd.h>
-
-#include <cerrno>
-#include <cmath>
-#include <csignal>
+// run_glm: answers a prompt with a GLM, or talks with it. Answers go to stdout as they are made,
+// all else to stderr.
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "arch/level.h"
-#include "runtime/generate.h"
-#include "runtime/process_memory.h"
+#include "runtime/conversation.h"
+#include "tools/answer.h"
+#include "tools/chat.h"
 #include "tools/command_line.h"
+#include "tools/progress_bar.h"
+#include "tools/signals.h"
 
 namespace pocketglm {
 namespace {
 
 constexpr const char* kProgram = "run_glm";
 
-volatile std::sig_atomic_t interrupted = 0;
-
 struct Flags {
   EngineFlags engine;
   std::string prompt;
   std::string prompt_file;
+  bool interactive = false;
   std::string system;
   bool raw = false;
   size_t max_tokens = SIZE_MAX;
@@ -60,12 +56,16 @@ void AddFlags(CLI::App& app, Flags& flags) {
       app.add_option("-f,--file", flags.prompt_file, "Read the prompt from a file; - is stdin")
           ->type_name("FILE");
   prompt->excludes(file);
-  app.add_option("--system", flags.system, "System message before the prompt [none]")
-      ->type_name("TEXT");
+  app.add_flag("-i,--interactive", flags.interactive,
+               "A conversation: messages from standard input, after that of -p or -f; /help lists "
+               "its commands");
+  auto* system = app.add_option("--system", flags.system, "System message before the prompt [none]")
+                     ->type_name("TEXT");
   app.add_flag("--raw", flags.raw,
-               "Feed the text as it is, special tokens recognised, without the chat format");
+               "Feed the text as it is, special tokens recognised, without the chat format")
+      ->excludes(system);
   app.add_option("-n,--max-tokens", flags.max_tokens,
-                 "Most tokens to generate [until a stop token or the context is full]")
+                 "Most tokens of an answer [until a stop token or the context is full]")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   app.add_option("-c,--context", flags.engine.context,
@@ -96,14 +96,25 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("S");
   app.add_option("--stats", flags.stats,
-                 "Statistics at the end, on stderr: text, json or off [text]")
+                 "Statistics after each answer, one line on stderr: text, json or off [text; with "
+                 "-i off]")
       ->check(CLI::IsMember({"text", "json", "off"}))
       ->type_name("FORM");
   app.add_flag("--verify", flags.verify, "Check the hashes of the whole model file first");
   app.footer(
       "Examples:\n"
       "  run_glm -m demo.pglm -p \"Call Mom\"\n"
+      "  run_glm -m demo.pglm -i\n"
       "  run_glm -m glm-4-9b.pglm -f prompt.txt -n 200 --temp 0.8 --top-p 0.8 --seed 7");
+}
+
+Status Verify(const ModelFile& model) {
+  ProgressBar progress;
+  const Status status = VerifyHashes(model, [&](uint64_t done) {
+    progress.Update(done, model.file.bytes().size(), "checking " + model.file.path());
+  });
+  progress.Clear();
+  return status;
 }
 
 // Flags given win over the model's generation_config; without sampling there the default is greedy.
@@ -126,163 +137,93 @@ SamplingOptions Sampling(const CLI::App& app, const Flags& flags, const Generati
   return options;
 }
 
-struct Prompt {
-  std::vector<int32_t> tokens;
-  std::vector<int32_t> stop_ids;
-};
+StatsForm ParseStatsForm(const std::string& name) {
+  return name == "text" ? StatsForm::kText : name == "json" ? StatsForm::kJson : StatsForm::kOff;
+}
 
-StatusOr<Prompt> MakePrompt(const Engine& engine, const Flags& flags, const std::string& text) {
-  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine.tokenizer());
-  POCKETGLM_ASSIGN_OR_RETURN(
-      const ChatFormat format,
-      ChatFormat::Create(engine.model().chat_format(), *tokenizer, flags.engine.model));
-  Prompt prompt;
-  prompt.stop_ids = format.StopIds(engine.model().stop_ids());
-  if (flags.raw) {
-    POCKETGLM_ASSIGN_OR_RETURN(prompt.tokens, tokenizer->Encode(text, SpecialTokens::kRecognize));
-  } else {
-    std::vector<ChatMessage> messages;
-    if (!flags.system.empty()) messages.push_back({"system", flags.system});
-    messages.push_back({"user", text});
-    POCKETGLM_ASSIGN_OR_RETURN(prompt.tokens, format.Begin(messages));
-  }
-  if (prompt.tokens.empty()) {
-    return Status::Error("prompt: expected at least one token, found none");
-  }
-  if (prompt.tokens.size() >= engine.context()) {
+// The prompt as -p or -f gives it, if one does.
+StatusOr<std::optional<std::string>> PromptText(const CLI::App& app, const Flags& flags) {
+  if (app.count("-p") != 0) return std::optional(flags.prompt);
+  if (app.count("-f") == 0) return std::optional<std::string>();
+  POCKETGLM_ASSIGN_OR_RETURN(std::string text, ReadText(flags.prompt_file));
+  return std::optional(std::move(text));
+}
+
+// Answers one prompt and returns the program's exit code.
+StatusOr<int> AnswerPrompt(Engine& engine, Conversation& conversation, const Flags& flags,
+                           const SamplingOptions& sampling, const std::string& text) {
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> message, conversation.Encode(text));
+  if (!conversation.Fits(message)) {
     return Status::Error("prompt: expected less than the context of " +
                          std::to_string(engine.context()) + " tokens, found " +
-                         std::to_string(prompt.tokens.size()) + "; see -c");
+                         std::to_string(conversation.tokens().size() + message.size()) +
+                         "; see -c");
   }
-  return prompt;
-}
-
-double PerSecond(size_t count, double seconds) {
-  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
-}
-
-void PrintStats(const Flags& flags, Engine& engine, const Session& session,
-                const GenerateResult& result) {
-  const double decode_tok_s = PerSecond(result.decode_steps, result.decode_seconds);
-  const double prefill_tok_s = PerSecond(result.prompt_tokens, result.prefill_seconds);
-  if (flags.stats == "text") {
-    std::fprintf(
-        stderr,
-        "%zu prompt tokens at %.1f tok/s, %zu generated at %.1f tok/s, first after %.0f ms "
-        "(%s, %zu threads)\n",
-        result.prompt_tokens, prefill_tok_s, result.generated_tokens, decode_tok_s,
-        result.first_seconds * 1e3, std::string(IsaLevelName(engine.kernels().level)).c_str(),
-        engine.pool().size());
-    return;
-  }
-  const double bytes_per_token = static_cast<double>(engine.model().weights.bytes_per_token);
-  const ProcessMemory memory = ReadProcessMemory();
-  const nlohmann::ordered_json stats = {
-      {"model", flags.engine.model},
-      {"isa", IsaLevelName(engine.kernels().level)},
-      {"threads", engine.pool().size()},
-      {"kv", engine.kv_name()},
-      {"load_ms", engine.load_seconds() * 1e3},
-      {"prompt_tokens", result.prompt_tokens},
-      {"prefill_tok_s", prefill_tok_s},
-      {"ttft_ms", result.first_seconds * 1e3},
-      {"generated_tokens", result.generated_tokens},
-      {"decode_tok_s", decode_tok_s},
-      {"decode_gb_s", decode_tok_s * bytes_per_token * 1e-9},
-      {"peak_rss_bytes", memory.peak_resident},
-      {"rss_anon_bytes", memory.anonymous},
-      {"kv_bytes", session.kv_bytes()},
-  };
-  std::fprintf(stderr, "%s\n",
-               stats.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-}
-
-// A long prompt takes time: says how far it is, on a terminal.
-class PromptProgress {
- public:
-  explicit PromptProgress(size_t total) : total_(total) {}
-
-  bool operator()(size_t done) {
-    if (terminal_ && done < total_) {
-      std::fprintf(stderr, "\rreading the prompt: %zu of %zu tokens", done, total_);
-      shown_ = true;
-    } else if (shown_) {
-      std::fprintf(stderr, "\r%60s\r", "");
-    }
-    return interrupted == 0;
-  }
-
- private:
-  size_t total_;
-  bool terminal_ = isatty(STDERR_FILENO) != 0;
-  bool shown_ = false;
-};
-
-// Writes to stdout at once. Returns 0, or the errno of what went wrong: EPIPE once nobody reads.
-int Emit(const std::string& text) {
-  const bool written =
-      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  return written ? 0 : errno;
-}
-
-Status Run(const CLI::App& app, const Flags& flags) {
-  std::string text = flags.prompt;
-  if (!flags.prompt_file.empty()) {
-    POCKETGLM_ASSIGN_OR_RETURN(text, ReadText(flags.prompt_file));
-  }
-  POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(flags.engine));
-  if (flags.verify) POCKETGLM_RETURN_IF_ERROR(VerifyHashes(engine->model().file));
-  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine->tokenizer());
-  POCKETGLM_ASSIGN_OR_RETURN(const Prompt prompt, MakePrompt(*engine, flags, text));
-  POCKETGLM_ASSIGN_OR_RETURN(Session session, engine->NewSession());
-  Sampler sampler(Sampling(app, flags, engine->model().generation()), engine->kernels(),
-                  engine->sampled_vocab_size());
-
-  ReplyText reply;
-  Utf8Stream raw_text;
-  GenerateOptions options;
-  options.max_tokens = flags.max_tokens;
-  options.stop_ids = prompt.stop_ids;
-  options.on_prompt = PromptProgress(prompt.tokens.size());
-  int write_error = 0;
-  options.on_token = [&](int32_t token) {
-    const std::string_view bytes = tokenizer->TokenBytes(token);
-    write_error = Emit(flags.raw ? raw_text.Push(bytes) : reply.Push(bytes));
-    return write_error == 0 && interrupted == 0;
-  };
-  const GenerateResult result = Generate(session, sampler, prompt.tokens, options);
-  if (write_error == 0) write_error = Emit((flags.raw ? raw_text.Flush() : reply.Flush()) + "\n");
-  if (write_error != 0 && write_error != EPIPE) {
-    return Status::Error(std::string("standard output: cannot write: ") +
-                         std::strerror(write_error));
-  }
-  if (result.reason == StopReason::kContextFull) {
+  CatchSignals(SecondInterrupt::kEndsProgram);
+  Sampler sampler(sampling, engine.kernels(), engine.sampled_vocab_size());
+  POCKETGLM_ASSIGN_OR_RETURN(const Answer answer,
+                             PrintAnswer(conversation, message, sampler, flags.max_tokens));
+  if (answer.result.reason == StopReason::kContextFull) {
     std::fprintf(stderr, "%s: the context of %zu tokens is full; see -c\n", kProgram,
-                 engine->context());
+                 engine.context());
   }
-  if (flags.stats != "off") PrintStats(flags, *engine, session, result);
-  return Status();
+  PrintStats(ParseStatsForm(flags.stats), engine, flags.engine.model, conversation, answer.result);
+  return Interrupted() ? kExitInterrupted : kExitOk;
+}
+
+// Returns the program's exit code.
+StatusOr<int> Run(const CLI::App& app, const Flags& flags) {
+  POCKETGLM_ASSIGN_OR_RETURN(const std::optional<std::string> prompt, PromptText(app, flags));
+  POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(flags.engine));
+  if (flags.verify) POCKETGLM_RETURN_IF_ERROR(Verify(engine->model().file));
+  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer* tokenizer, engine->tokenizer());
+  POCKETGLM_ASSIGN_OR_RETURN(
+      const ChatFormat format,
+      ChatFormat::Create(engine->model().chat_format(), *tokenizer, flags.engine.model));
+  POCKETGLM_ASSIGN_OR_RETURN(Session session, engine->NewSession());
+  POCKETGLM_ASSIGN_OR_RETURN(
+      Conversation conversation,
+      Conversation::Create(format, *tokenizer, session,
+                           {.system = flags.system,
+                            .raw = flags.raw,
+                            .stop_ids = format.StopIds(engine->model().stop_ids())}));
+  const SamplingOptions sampling = Sampling(app, flags, engine->model().generation());
+  if (!flags.interactive) {
+    return AnswerPrompt(*engine, conversation, flags, sampling, *prompt);
+  }
+  CatchSignals(SecondInterrupt::kIsCaught);
+  return Chat(*engine, conversation,
+              {.program = kProgram,
+               .model = flags.engine.model,
+               .system = flags.system,
+               .first_message = prompt,
+               .sampling = sampling,
+               .max_tokens = flags.max_tokens,
+               .stats = app.count("--stats") != 0 ? ParseStatsForm(flags.stats) : StatsForm::kOff});
+}
+
+// Empty, or what is wrong with the flags taken together.
+std::string UsageError(const CLI::App& app, const Flags& flags) {
+  if (!flags.interactive && app.count("-p") + app.count("-f") == 0) {
+    return "expected a prompt (-p TEXT or -f FILE) or a conversation (-i), found none";
+  }
+  if (flags.interactive && flags.prompt_file == "-") {
+    return "-i, -f: expected one of them to read standard input, found both";
+  }
+  return "";
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Answers a prompt with a GLM-family model.", kProgram);
+  CLI::App app("Answers a prompt with a GLM-family model, or talks with it.", kProgram);
   Flags flags;
   AddFlags(app, flags);
   if (const std::optional<int> exit_code = ParseCommandLine(app, argc, argv)) return *exit_code;
-  if (app.count("-p") + app.count("-f") != 1) {
-    std::fprintf(stderr,
-                 "%s: error: expected a prompt (-p TEXT or -f FILE), found none (see %s --help)\n",
-                 kProgram, kProgram);
+  if (const std::string error = UsageError(app, flags); !error.empty()) {
+    std::fprintf(stderr, "%s: error: %s (see %s --help)\n", kProgram, error.c_str(), kProgram);
     return kExitUsage;
   }
-  std::signal(SIGPIPE, SIG_IGN);  // A reader that has left ends the program quietly, below.
-  std::signal(SIGINT, [](int) {
-    interrupted = 1;
-    std::signal(SIGINT, SIG_DFL);  // A second Ctrl-C ends the program at once.
-  });
-  const Status status = Run(app, flags);
-  if (!status.ok()) return PrintError(kProgram, status);
-  return interrupted != 0 ? kExitInterrupted : kExitOk;
+  const StatusOr<int> exit_code = Run(app, flags);
+  return exit_code.ok() ? *exit_code : PrintError(kProgram, exit_code.status());
 }
 
 }  // namespace

@@ -1,0 +1,79 @@
+#include "tools/signals.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+
+namespace pocketglm {
+namespace {
+
+std::atomic<bool> interrupted = false;
+std::atomic<bool> redraw = false;
+static_assert(std::atomic<bool>::is_always_lock_free);  // What a signal handler may touch.
+
+// A byte in here ends a poll, also one that begins after the signal and one in another thread than
+// the signal's.
+int wakeup_pipe[2] = {-1, -1};
+
+void OnSignal(int signal) {
+  const int saved_errno = errno;
+  (signal == SIGINT ? interrupted : redraw) = true;
+  [[maybe_unused]] const ssize_t written = write(wakeup_pipe[1], "", 1);
+  errno = saved_errno;
+}
+
+void Catch(int signal, int flags) {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESTART | flags;
+  sigaction(signal, &action, nullptr);
+}
+
+void DrainPipe() {
+  char bytes[64];
+  while (read(wakeup_pipe[0], bytes, sizeof(bytes)) > 0) {
+  }
+}
+
+}  // namespace
+
+void CatchSignals(SecondInterrupt second) {
+  if (pipe(wakeup_pipe) == 0) {
+    for (const int fd : wakeup_pipe) {
+      fcntl(fd, F_SETFL, O_NONBLOCK);
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+  }
+  Catch(SIGINT, second == SecondInterrupt::kEndsProgram ? static_cast<int>(SA_RESETHAND) : 0);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void CatchRedrawSignals() {
+  Catch(SIGWINCH, 0);
+  Catch(SIGCONT, 0);
+}
+
+bool Interrupted() { return interrupted; }
+void ClearInterrupt() { interrupted = false; }
+
+Wakeup WaitForInput(int fd) {
+  for (;;) {
+    if (interrupted) return Wakeup::kInterrupt;
+    if (redraw.exchange(false)) return Wakeup::kRedraw;
+    struct pollfd fds[] = {{.fd = wakeup_pipe[0], .events = POLLIN, .revents = 0},
+                           {.fd = fd, .events = POLLIN, .revents = 0}};
+    if (poll(fds, 2, -1) < 0 && errno != EINTR)
+      return Wakeup::kInput;  // Reading says what is wrong.
+    if (fds[0].revents != 0) {
+      DrainPipe();
+    } else if (fds[1].revents != 0) {
+      return Wakeup::kInput;
+    }
+  }
+}
+
+}  // namespace pocketglm

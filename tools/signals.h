@@ -1,0 +1,31 @@
+// Ctrl-C as something that loops look at and that waiting for input ends on.
+#ifndef POCKETGLM_TOOLS_SIGNALS_H_
+#define POCKETGLM_TOOLS_SIGNALS_H_
+
+namespace pocketglm {
+
+enum class SecondInterrupt {
+  kEndsProgram,  // At once, as if nobody caught it.
+  kIsCaught,     // Like the first.
+};
+
+// From here on SIGINT sets a flag, and a write to a pipe that nobody reads fails with EPIPE.
+void CatchSignals(SecondInterrupt second);
+
+// Makes WaitForInput hear of what a line editor has to redraw after.
+void CatchRedrawSignals();
+
+bool Interrupted();
+void ClearInterrupt();
+
+// What ended the waiting.
+enum class Wakeup {
+  kInput,      // There is something to read, or the end of input.
+  kInterrupt,  // SIGINT, now or since ClearInterrupt.
+  kRedraw,     // The terminal has another size, or the program was stopped and goes on.
+};
+Wakeup WaitForInput(int fd);
+
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_TOOLS_SIGNALS_H_
