@@ -235,7 +235,8 @@ int Main(int argc, char** argv) {
     if (!status.ok()) return PrintError(kProgram, status);
   }
   if (flags.output == "json") {
-    std::printf("%s\n", results.dump(2).c_str());
+    std::printf("%s\n",
+                results.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     PrintTable(results);
   }
@@ -245,4 +246,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace pocketglm
 
-int main(int argc, char** argv) { return pocketglm::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return pocketglm::RunMain(pocketglm::kProgram, pocketglm::Main, argc, argv);
+}

@@ -40,6 +40,9 @@ pocketglm_notice(pcre2 PCRE2 BSD-3-Clause LICENCE "${PCRE2_VERSION}" libpcre2-de
 pocketglm_notice(xxhash xxHash BSD-2-Clause LICENSE "${xxhash_VERSION}" libxxhash-dev xxhash)
 if(POCKETGLM_TOOLS)
   pocketglm_notice(cli11 CLI11 BSD-3-Clause LICENSE "${CLI11_VERSION}" libcli11-dev cli11)
+  if(TARGET PkgConfig::LIBEDIT)
+    pocketglm_notice(libedit libedit BSD-3-Clause COPYING "${LIBEDIT_VERSION}" libedit-dev libedit)
+  endif()
 endif()
 if(POCKETGLM_BENCHMARKS)
   pocketglm_notice(benchmark "Google Benchmark" Apache-2.0 LICENSE "${benchmark_VERSION}"
