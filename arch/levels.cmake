@@ -26,11 +26,17 @@ function(pocketglm_flag flag)
   set(POCKETGLM_REQUIRES_${flag} "${ARGN}" PARENT_SCOPE)
 endfunction()
 
+option(POCKETGLM_LOWEST_LEVEL_ONLY
+       "Build the lowest ISA level only: quicker, and all that fuzzing and clang-tidy need" OFF)
+
 # pocketglm_level(<name> <enumerator> <architecture> <compile flag>...)
 # Levels of one architecture are listed worst first.
 set(POCKETGLM_LEVELS)
 function(pocketglm_level name enumerator architecture)
   if(NOT architecture STREQUAL POCKETGLM_ARCHITECTURE)
+    return()
+  endif()
+  if(POCKETGLM_LEVELS AND POCKETGLM_LOWEST_LEVEL_ONLY)
     return()
   endif()
   set(POCKETGLM_LEVELS ${POCKETGLM_LEVELS} ${name} PARENT_SCOPE)

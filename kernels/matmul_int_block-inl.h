@@ -20,10 +20,12 @@ namespace pocketglm {
 namespace POCKETGLM_LEVEL {
 namespace {
 
-// What the products of one group start from: the offset of the unsigned weights, taken back.
+// What the products of one group start from: the offset of the unsigned weights, taken back. Modulo
+// 2^32, because sums of activations that are not finite may be anything.
 template <WeightType kType>
 HWY_INLINE I32x16 InitialTotal(int32_t sum_x) {
-  return SetI32(kType == WeightType::kInt4 ? -8 * sum_x : -kInt8Offset * sum_x);
+  constexpr uint32_t kOffset = kType == WeightType::kInt4 ? 8 : kInt8Offset;
+  return SetI32(static_cast<int32_t>(0u - kOffset * static_cast<uint32_t>(sum_x)));
 }
 
 HWY_INLINE F32x16 LoadScales(const uint8_t* scales) {

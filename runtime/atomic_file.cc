@@ -28,7 +28,7 @@ std::string DirectoryOf(const std::string& path) {
 
 // A full disk is better found before an hour of work than after it.
 Status CheckRoom(int fd, const std::string& path, uint64_t bytes) {
-  struct statvfs disk;
+  struct statvfs disk = {};
   if (fstatvfs(fd, &disk) != 0) return SystemError(path, "inspect its file system");
   const uint64_t free_bytes = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
   if (free_bytes >= bytes) return {};
@@ -50,7 +50,7 @@ Status SyncDirectory(const std::string& path) {
 }  // namespace
 
 StatusOr<AtomicFile> AtomicFile::Create(const std::string& path, uint64_t bytes) {
-  struct stat info;
+  struct stat info = {};
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
     return Status::Error(path +
                          ": expected a file to replace or none, found a directory or device");
@@ -77,7 +77,7 @@ Status CheckDiffers(const std::string& output, const std::string& input) {
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : path_(other.path_),
+    : path_(std::move(other.path_)),
       temporary_path_(std::exchange(other.temporary_path_, {})),
       fd_(std::exchange(other.fd_, -1)) {}
 

@@ -12,7 +12,7 @@
 
 namespace pocketglm {
 
-enum class StopReason {
+enum class StopReason : uint8_t {
   kStopToken,    // The model ended its answer.
   kMaxTokens,    // As many tokens as were asked for.
   kContextFull,  // No room for another token.

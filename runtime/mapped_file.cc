@@ -18,7 +18,7 @@ Status SystemError(const std::string& path, const std::string& action) {
 
 // Maps the open file `fd`; the mapping outlives the descriptor.
 StatusOr<std::span<const uint8_t>> MapDescriptor(int fd, const std::string& path) {
-  struct stat info;
+  struct stat info = {};
   if (fstat(fd, &info) != 0) return SystemError(path, "inspect");
   if (S_ISDIR(info.st_mode)) {
     return Status::Error(path + ": expected a file, found a directory");

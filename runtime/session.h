@@ -61,7 +61,7 @@ class Session {
   Session(Decoder decoder, KvCache cache, const SessionOptions& options, size_t vocab_size);
 
   // Which tokens of a step get logits.
-  enum class Want { kNone, kLast, kAll };
+  enum class Want : uint8_t { kNone, kLast, kAll };
   void Step(std::span<const int32_t> tokens, Want want, MatrixView<float> logits);
 
   Decoder decoder_;

@@ -44,13 +44,13 @@ class [[nodiscard]] StatusOr {
 
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
-
+  // For callers that have looked at ok(). NOLINTBEGIN(bugprone-unchecked-optional-access)
   T& operator*() & { return *value_; }
   const T& operator*() const& { return *value_; }
   T&& operator*() && { return *std::move(value_); }
   T* operator->() { return &*value_; }
   const T* operator->() const { return &*value_; }
-
+  // NOLINTEND(bugprone-unchecked-optional-access)
  private:
   std::optional<T> value_;
   Status status_;

@@ -74,7 +74,7 @@ class Random {
   }
 
  private:
-  uint64_t state_[4];
+  uint64_t state_[4] = {};
 };
 
 // Makes the bytes of one tensor after the other. Each has random numbers of its own.

@@ -22,7 +22,7 @@
 namespace pocketglm {
 
 // What the name of a special token in the text means.
-enum class SpecialTokens {
+enum class SpecialTokens : uint8_t {
   kAsText,     // Letters like any others: no text can produce a special token's id. As tokenizers
                // with encode_special_tokens. Added tokens that are not special are still found.
   kRecognize,  // The token. As tokenizers by default.

@@ -127,6 +127,7 @@ StatusOr<TokenizerBlob> TokenizerBlob::Open(std::span<const uint8_t> bytes,
   TokenizerBlob blob;
   POCKETGLM_RETURN_IF_ERROR(blob.ReadSections(bytes, where));
   POCKETGLM_RETURN_IF_ERROR(blob.CheckTokens(where));
+  std::vector<bool> listed(blob.vocab_size());
   std::vector<bool> special(blob.vocab_size());
   for (size_t i = 0; i < blob.added_count(); ++i) {
     const AddedToken added = blob.Added(i);
@@ -137,7 +138,14 @@ StatusOr<TokenizerBlob> TokenizerBlob::Open(std::span<const uint8_t> bytes,
                            ": expected the id of a token that is text, found " +
                            std::to_string(added.id));
     }
-    if (added.special) special[added.id] = true;
+    // Listed as ordinary too, a special token would be found in text.
+    if (listed[added.id]) {
+      return Status::Error(where + ": added token " + std::to_string(i) +
+                           ": expected an id of its own, found " + std::to_string(added.id) +
+                           " again");
+    }
+    listed[added.id] = true;
+    special[added.id] = added.special;
   }
   for (size_t byte = 0; byte < 256; ++byte) {
     const uint32_t id = blob.byte_ids_[byte];
@@ -153,7 +161,7 @@ StatusOr<TokenizerBlob> TokenizerBlob::Open(std::span<const uint8_t> bytes,
 }
 
 Status TokenizerBlob::ReadSections(std::span<const uint8_t> bytes, const std::string& where) {
-  Counts counts;
+  Counts counts = {};
   const size_t header_bytes = kMagic.size() + sizeof(counts);
   if (bytes.size() < header_bytes) {
     return Status::Error(where + ": expected at least " + std::to_string(header_bytes) +

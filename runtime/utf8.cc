@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD.
 
-enum class Form { kCharacter, kUnfinished, kIllFormed };
+enum class Form : uint8_t { kCharacter, kUnfinished, kIllFormed };
 
 // What text begins with: one character, the beginning of one that needs bytes beyond the end of
 // text, or a maximal subpart of an ill-formed sequence; and its length in bytes.

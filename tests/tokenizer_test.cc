@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/tokenizer_blob.h"
 #include "runtime/utf8.h"
 #include "tests/tokenizer_golden.h"
 
@@ -177,6 +178,25 @@ TEST(TokenizerTest, RefusesEveryTruncatedBlob) {
   std::vector<uint8_t> longer = loaded.blob;
   longer.push_back(0);
   EXPECT_FALSE(Tokenizer::FromBlob(longer, "blob").ok());
+}
+
+// Text must not become a special token because the blob lists it as an ordinary one as well.
+TEST(TokenizerTest, RefusesAnAddedTokenListedTwice) {
+  TokenizerTables tables;
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    tables.byte_ids[byte] = byte;
+    tables.tokens.emplace_back(1, static_cast<char>(byte));
+  }
+  tables.model_tokens = 256;
+  tables.tokens.emplace_back("<|user|>");
+  tables.pattern = "\\s+";
+  tables.added = {{.id = 256, .special = true, .normalized = false}};
+  EXPECT_TRUE(Tokenizer::FromBlob(BuildTokenizerBlob(tables), "blob").ok());
+  tables.added.push_back({.id = 256, .special = false, .normalized = false});
+  const auto tokenizer = Tokenizer::FromBlob(BuildTokenizerBlob(tables), "blob");
+  ASSERT_FALSE(tokenizer.ok());
+  EXPECT_EQ(tokenizer.status().message(),
+            "blob: added token 1: expected an id of its own, found 256 again");
 }
 
 TEST(TokenizerTest, SurvivesDamagedBlobs) {

@@ -21,7 +21,7 @@
 
 namespace pocketglm {
 
-enum ExitCode { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitInterrupted = 130 };
+enum ExitCode : uint8_t { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitInterrupted = 130 };
 
 // Prints "<program>: error: <message>" and returns kExitError.
 int PrintError(const char* program, const Status& status);
@@ -61,7 +61,7 @@ class Engine {
 
   const Model& model() const { return model_; }
   const Kernels& kernels() const { return *kernels_; }
-  ThreadPool& pool() { return *pool_; }
+  ThreadPool& pool() { return *pool_; }  // NOLINT(bugprone-unchecked-optional-access): by Load().
   KvType kv_type() const { return session_options_.kv; }
   const char* kv_name() const;
   size_t context() const { return session_options_.context; }
