@@ -24,20 +24,25 @@ namespace {
 
 constexpr size_t kLengthBytes = sizeof(uint64_t);
 
-// Writes the hash of every tensor into its place in the header, which `file` has if it parses.
+// Writes the hash of every tensor, and that of the metadata, into its place in the header, which
+// `file` has if it parses.
 void CorrectHashes(std::string* file) {
   const auto parsed =
       Safetensors::Parse({reinterpret_cast<const uint8_t*>(file->data()), file->size()}, "fuzz");
   if (!parsed.ok()) return;
   const size_t header_end = parsed->data_start();
-  for (const Tensor& tensor : parsed->tensors()) {
-    const std::string key = kHashKeyPrefix + tensor.name + "\":\"";
+  const auto correct = [&](const std::string& name, const std::string& hash) {
+    const std::string key = "\"" + name + "\":\"";
     const size_t place = file->find(key) + key.size();
-    if (place < key.size() || place + kHashHexDigits > header_end) continue;
+    if (place < key.size() || place + kHashHexDigits > header_end) return;
+    file->replace(place, kHashHexDigits, hash);
+  };
+  for (const Tensor& tensor : parsed->tensors()) {
     Hasher hasher;
     hasher.Update(tensor.data);
-    file->replace(place, kHashHexDigits, hasher.Finish());
+    correct(kHashKeyPrefix + tensor.name, hasher.Finish());
   }
+  correct(kMetadataHashKey, MetadataHash(parsed->metadata()));
 }
 
 // Lengthens the header so that data starts where it does in a model file.
