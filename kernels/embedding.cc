@@ -32,7 +32,7 @@ void ScaleInt8(const int8_t* q, float scale, size_t n, float* y) {
 }
 
 float LoadF16(const uint8_t* p) {
-  hwy::float16_t bits;
+  hwy::float16_t bits{};
   std::memcpy(&bits, p, sizeof(bits));
   return hn::GetLane(hn::PromoteTo(DF(), hn::Set(DF16(), bits)));
 }

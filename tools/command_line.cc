@@ -194,7 +194,7 @@ Status Engine::StartThreads(size_t count) {
 }
 
 StatusOr<Session> Engine::NewSession() {
-  return Session::Create(model_, *kernels_, *pool_, session_options_);
+  return Session::Create(model_, *kernels_, pool(), session_options_);
 }
 
 StatusOr<const Tokenizer*> Engine::tokenizer() const {
