@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <random>
 #include <span>
 #include <string>
@@ -31,6 +32,7 @@ struct Flags {
   std::vector<size_t> threads;
   size_t repeats = 5;
   std::string output = "md";
+  bool profile = false;
 };
 
 void AddFlags(CLI::App& app, Flags& flags) {
@@ -57,9 +59,12 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("-o,--output", flags.output, "Form of the result: md or json [md]")
       ->check(CLI::IsMember({"json", "md"}))
       ->type_name("FORM");
+  app.add_flag("--profile", flags.profile,
+               "One more run of each test, which tells what each phase of a step takes");
   app.footer(
       "Figures are worth keeping from an idle machine only.\n"
-      "Example:\n"
+      "Examples:\n"
+      "  bench_glm -m demo.pglm -t 1,2 --profile\n"
       "  bench_glm -m glm-4-9b.pglm -p 512 -n 64 -d 2048 -t 4,8 -o json");
 }
 
@@ -111,6 +116,24 @@ std::vector<double> TokensPerSecond(Session& session, size_t length, size_t toke
   return rates;
 }
 
+// What each phase of a step takes in one more run, in milliseconds a token, and what the run took.
+template <class F>
+nlohmann::ordered_json Profile(Session& session, size_t length, size_t tokens, const F& work) {
+  StepProfile profile{};
+  session.Truncate(length);
+  session.SetProfile(&profile);
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  session.SetProfile(nullptr);
+  const auto per_token = [&](double total) { return total * 1e3 / static_cast<double>(tokens); };
+  nlohmann::ordered_json result;
+  for (size_t i = 0; i < profile.size(); ++i) result[kPhaseNames[i]] = per_token(profile[i]);
+  result["sum"] = per_token(std::accumulate(profile.begin(), profile.end(), 0.0));
+  result["whole run"] = per_token(seconds.count());
+  return result;
+}
+
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t middle = values.size() / 2;
@@ -138,14 +161,15 @@ nlohmann::ordered_json Result(const Engine& engine, const Flags& flags, size_t t
 nlohmann::ordered_json Prefill(const Engine& engine, const Flags& flags, size_t threads,
                                const Limits& limits, Session& session) {
   const std::vector<int32_t> tokens = RandomTokens(engine.model().config(), flags.prompt);
-  const std::vector<double> rates =
-      TokensPerSecond(session, 0, tokens.size(), flags.repeats, [&] { session.Append(tokens); });
+  const auto read = [&] { session.Append(tokens); };
+  const std::vector<double> rates = TokensPerSecond(session, 0, tokens.size(), flags.repeats, read);
   nlohmann::ordered_json result =
       Result(engine, flags, threads, "pp" + std::to_string(flags.prompt), rates);
   const double operations = PrefillOperations(engine.model().config(), flags.prompt);
   const double seconds = static_cast<double>(flags.prompt) / Median(rates);
   result["tops"] = Rounded(operations / seconds * 1e-12);
   result["peak_tops"] = Rounded(limits.operations * 1e-12);
+  if (flags.profile) result["profile_ms"] = Profile(session, 0, tokens.size(), read);
   return result;
 }
 
@@ -157,16 +181,20 @@ nlohmann::ordered_json Decode(const Engine& engine, const Flags& flags, size_t t
   const std::span<const int32_t> decoded = std::span(tokens).subspan(flags.depth);
   session.Truncate(0);
   if (!before.empty()) session.Append(before);
+  const auto decode = [&] {
+    for (size_t i = 0; i < decoded.size(); ++i) session.Append(decoded.subspan(i, 1));
+  };
   const std::vector<double> rates =
-      TokensPerSecond(session, flags.depth, decoded.size(), flags.repeats, [&] {
-        for (size_t i = 0; i < decoded.size(); ++i) session.Append(decoded.subspan(i, 1));
-      });
+      TokensPerSecond(session, flags.depth, decoded.size(), flags.repeats, decode);
   std::string test = "tg" + std::to_string(flags.generated);
   if (flags.depth != 0) test += "@d" + std::to_string(flags.depth);
   nlohmann::ordered_json result = Result(engine, flags, threads, test, rates);
   const auto bytes = static_cast<double>(engine.model().weights.bytes_per_token);
   result["gb_s"] = Rounded(Median(rates) * bytes * 1e-9);
   result["roofline_gb_s"] = Rounded(limits.read_bytes * 1e-9);
+  if (flags.profile) {
+    result["profile_ms"] = Profile(session, flags.depth, decoded.size(), decode);
+  }
   return result;
 }
 
@@ -213,6 +241,16 @@ void PrintTable(const nlohmann::ordered_json& results) {
                 result["tok_s"].get<double>(), *least, *most,
                 Share(result, "gb_s", "roofline_gb_s").c_str(),
                 Share(result, "tops", "peak_tops").c_str());
+  }
+  for (const auto& result : results) {
+    if (!result.contains("profile_ms")) continue;
+    std::printf("\n| %s, %zu threads | ms a token | %% |\n|---|---:|---:|\n",
+                result["test"].get<std::string>().c_str(), result["threads"].get<size_t>());
+    const double whole = result["profile_ms"]["whole run"];
+    for (const auto& [phase, ms] : result["profile_ms"].items()) {
+      std::printf("| %s | %.3f | %.1f |\n", phase.c_str(), ms.get<double>(),
+                  100 * ms.get<double>() / whole);
+    }
   }
 }
 

@@ -21,25 +21,25 @@ void Decoder::Layer(const Worker& worker, size_t index) {
   Scratch& s = scratch_;
 
   MatMul(worker, w.qkv, w.qkv_bias, s.normed, s.qkv);  // [T, H] -> [T, Q + 2 KV]
-  worker.Barrier();
+  End(worker, Phase::kQkv);
   RotateAndCache(worker, index);  // q and k in place; k and v -> cache
-  worker.Barrier();
+  End(worker, Phase::kRopeAndCache);
   Attend(worker, index);  // q, cache -> attention [T, Q]
-  worker.Barrier();
+  End(worker, Phase::kAttention);
   if (IsQuantized()) {
     QuantizeAttention(worker);
-    worker.Barrier();
+    End(worker, Phase::kAttention);
   }
   MatMul(worker, w.attention_out, nullptr, s.attention, s.delta);  // -> [T, H]
-  worker.Barrier();
+  End(worker, Phase::kAttentionOut);
   AddAndNorm(worker, w.post_attention_norm, w.mlp_norm);  // x, delta -> x, normed [T, H]
-  worker.Barrier();
+  End(worker, Phase::kNorms);
   GateUp(worker, w.gate_up);  // -> activated [T, I]
-  worker.Barrier();
+  End(worker, Phase::kGateUp);
   MatMul(worker, w.down, nullptr, s.activated, s.delta);  // -> [T, H]
-  worker.Barrier();
+  End(worker, Phase::kDown);
   AddAndNorm(worker, w.post_mlp_norm, next_norm);  // x, delta -> x, normed [T, H]
-  worker.Barrier();
+  End(worker, Phase::kNorms);
 }
 
 void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
@@ -56,12 +56,27 @@ void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
   }
   assert(logits.rows == logit_rows_.size());
 
+  phase_begin_ = std::chrono::steady_clock::now();
   pool_.Run([&](const Worker& worker) {
     Embed(worker);
-    worker.Barrier();
+    End(worker, Phase::kEmbedding);
     for (size_t i = 0; i < config_.num_layers; ++i) Layer(worker, i);
     Logits(worker, logits);
   });
+  Count(Phase::kLogits);
+}
+
+void Decoder::End(const Worker& worker, Phase phase) {
+  worker.Barrier();
+  if (worker.index() == 0) Count(phase);
+}
+
+void Decoder::Count(Phase phase) {
+  if (profile_ == nullptr) return;
+  const auto now = std::chrono::steady_clock::now();
+  (*profile_)[static_cast<size_t>(phase)] +=
+      std::chrono::duration<double>(now - phase_begin_).count();
+  phase_begin_ = now;
 }
 
 // x = embedding rows, normed = norm(x); cos, sin = the tokens' positions.

@@ -3,6 +3,8 @@
 #ifndef POCKETGLM_RUNTIME_DECODER_H_
 #define POCKETGLM_RUNTIME_DECODER_H_
 
+#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -27,6 +29,26 @@ struct BatchItem {
   bool want_logits = false;
 };
 
+// The parts of a step, in their order; all but the first and the last are a layer's, and norms come
+// twice. Quantising counts with what it follows.
+enum class Phase {
+  kEmbedding,
+  kQkv,
+  kRopeAndCache,
+  kAttention,
+  kAttentionOut,
+  kNorms,
+  kGateUp,
+  kDown,
+  kLogits
+};
+inline constexpr std::array kPhaseNames = {"embedding",   "qkv",           "rope and cache",
+                                           "attention",   "attention out", "norms",
+                                           "gate and up", "down",          "logits"};
+
+// Seconds spent in each phase, of all layers, until the slowest thread was done with it.
+using StepProfile = std::array<double, kPhaseNames.size()>;
+
 class Decoder {
  public:
   // All arguments must outlive the decoder. `kernels` are of a level this CPU supports.
@@ -41,11 +63,18 @@ class Decoder {
   // of threads or the ISA level.
   void Step(std::span<const BatchItem> batch, MatrixView<float> logits);
 
+  // Later steps add what they take to `profile`; nullptr ends that.
+  void SetProfile(StepProfile* profile) { profile_ = profile; }
+
  private:
   using Worker = ThreadPool::Worker;
 
   Decoder(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
           ThreadPool& pool, Scratch scratch, size_t max_context);
+
+  // A barrier behind a phase, which begins the next.
+  void End(const Worker& worker, Phase phase);
+  void Count(Phase phase);
 
   // One statement of the schedule each, for this worker's share; see decoder.cc.
   void Embed(const Worker& worker);
@@ -89,6 +118,9 @@ class Decoder {
   std::span<const BatchItem> batch_;
   std::vector<size_t> key_index_;   // [batch]: the token's place in its sequence.
   std::vector<size_t> logit_rows_;  // Batch items that want logits.
+
+  StepProfile* profile_ = nullptr;
+  std::chrono::steady_clock::time_point phase_begin_;
 };
 
 }  // namespace pocketglm

@@ -50,6 +50,9 @@ class Session {
   // Append returns false.
   bool Append(std::span<const int32_t> tokens, const std::function<bool(size_t)>& progress = {});
 
+  // As Decoder::SetProfile.
+  void SetProfile(StepProfile* profile) { decoder_.SetProfile(profile); }
+
   // The logits after the last appended token: [vocab].
   std::span<const float> logits() const { return logits_; }
 
