@@ -140,7 +140,8 @@ void StreamRange(const PackedMatrix& w, const QuantizedMatrix& x, const float* b
 // many as leave the accumulators in registers.
 inline constexpr size_t kStreamTokens = kVectors == 4 ? 2 : 4;
 
-// Panels at a time, likewise; but one token is bound by memory alone, and likes four streams.
+// Panels at a time, likewise; but one token is bound by memory alone, and likes
+// four streams where registers allow.
 constexpr size_t StreamPanelCount(size_t tokens) {
   if (tokens == 1) return kVectors == 4 ? 2 : 4;
   return kVectors == 1 ? (tokens == 2 ? 4 : 2) : 1;
@@ -235,12 +236,13 @@ HWY_NOINLINE void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x
 }
 
 // More tokens than this are taken as a block.
-inline constexpr size_t kFewTokens = 8;
+inline constexpr size_t kMaxStreamedTokens = 8;
+static_assert(kBlockTokens % kTileTokens == 0);
 
 template <WeightType kType>
 void Multiply(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
               MatrixView<float> y, Range panels) {
-  if (x.q.rows <= kFewTokens) return Stream<kType>(w, x, bias, y, panels);
+  if (x.q.rows <= kMaxStreamedTokens) return Stream<kType>(w, x, bias, y, panels);
   const MatrixUnit unit(w.group);
   // Blocks of about one size: a small one would unpack all weights for little.
   const size_t blocks = CeilDiv(x.q.rows, kBlockTokens);
@@ -260,6 +262,7 @@ void Multiply(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias
 void MatMulInt(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
                MatrixView<float> y, Range panels) noexcept {
   assert(IsInteger(w.type) && x.group == w.group && IsGroupSize(w.group));
+  assert(x.scales.stride == x.sums.stride);
   if (w.type == WeightType::kInt4) {
     Multiply<WeightType::kInt4>(w, x, bias, y, panels);
   } else {

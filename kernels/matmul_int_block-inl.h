@@ -6,7 +6,7 @@
 //   MultiplyBlock<type, panels>(x, from, to, begin, groups, block, ahead, y);
 //                                                      y += tokens [from, to) of x times `groups`
 //                                                      unpacked groups, the first being `begin`;
-//                                                      `ahead` once for kTileTokens tokens
+//                                                      `ahead` at least once for kTileTokens tokens
 #ifndef POCKETGLM_KERNELS_MATMUL_INT_BLOCK_INL_H_
 #define POCKETGLM_KERNELS_MATMUL_INT_BLOCK_INL_H_
 

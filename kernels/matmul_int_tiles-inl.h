@@ -20,7 +20,6 @@ inline constexpr size_t kTileTokens = 2;
 #else
 inline constexpr size_t kTileTokens = 4;
 #endif
-static_assert(kBlockTokens % kTileTokens == 0);
 
 template <size_t kTokens, size_t kPanels>
 using TileTotals = I32x16[kTokens][kPanels];

@@ -31,7 +31,7 @@ struct BatchItem {
 
 // The parts of a step, in their order; all but the first and the last are a layer's, and norms come
 // twice. Quantising counts with what it follows.
-enum class Phase {
+enum class Phase : uint8_t {
   kEmbedding,
   kQkv,
   kRopeAndCache,
@@ -45,6 +45,7 @@ enum class Phase {
 inline constexpr std::array kPhaseNames = {"embedding",   "qkv",           "rope and cache",
                                            "attention",   "attention out", "norms",
                                            "gate and up", "down",          "logits"};
+static_assert(kPhaseNames.size() == static_cast<size_t>(Phase::kLogits) + 1);
 
 // Seconds spent in each phase, of all layers, until the slowest thread was done with it.
 using StepProfile = std::array<double, kPhaseNames.size()>;

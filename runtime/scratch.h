@@ -34,8 +34,9 @@ struct Activations {
   QuantizedMatrix quantized;
 };
 
-// Rows start on cache lines. The first index of every matrix but scales and sums of groups is the
-// token's place in the batch.
+// Rows start on cache lines, but for the scales and sums of a few tokens (SetBatch). The first
+// index of every other matrix is the token's place in the batch. `few` is kFewTokens or max_batch,
+// if that is less.
 struct Scratch {
   MatrixView<float> residual;  // [max_batch, hidden]
   Activations normed;          // [max_batch, hidden]

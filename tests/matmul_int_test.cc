@@ -184,6 +184,17 @@ TEST_P(MatMulIntTest, IsCanonicalForAllTokenCounts) {
   }
 }
 
+// More tokens than are taken as one block.
+TEST_P(MatMulIntTest, IsCanonicalForSeveralBlocks) {
+  for (WeightType type : kTypes) {
+    for (size_t group : kGroups) {
+      for (size_t tokens : {257, 265, 530}) {
+        CheckShape(kernels(), type, group, tokens, 83, 5 * group, tokens % 2 == 0);
+      }
+    }
+  }
+}
+
 // Less than a group, whole ones, an odd number of them, and remainders.
 TEST_P(MatMulIntTest, IsCanonicalForAwkwardK) {
   for (WeightType type : kTypes) {

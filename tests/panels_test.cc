@@ -70,6 +70,18 @@ TEST(PanelsTest, UnpackIsTheInverse) {
   }
 }
 
+TEST(PanelsTest, SomePanelsAreAMatrixOfTheirRows) {
+  const std::vector<uint8_t> data(PackedBytes(WeightType::kInt4, 70, 100, 32));
+  const PackedMatrix w = {data.data(), WeightType::kInt4, 70, 100, 32};  // 5 panels
+  const PackedMatrix middle = w.Panels(1, 2);
+  EXPECT_EQ(middle.data, w.data + w.panel_bytes());
+  EXPECT_EQ(middle.rows, 32u);
+  const PackedMatrix last = w.Panels(3, 2);
+  EXPECT_EQ(last.data, w.data + 3 * w.panel_bytes());
+  EXPECT_EQ(last.rows, 22u);
+  EXPECT_EQ(last.bytes(), 2 * w.panel_bytes());
+}
+
 TEST(PanelsTest, Bf16WidensExactly) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     if ((bits & 0x7F80) == 0x7F80) continue;  // Not finite.

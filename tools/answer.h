@@ -26,7 +26,7 @@ struct Answer {
 StatusOr<Answer> PrintAnswer(Conversation& conversation, const std::vector<int32_t>& message,
                              Sampler& sampler, size_t max_tokens);
 
-enum class StatsForm { kText, kJson, kOff };
+enum class StatsForm : uint8_t { kText, kJson, kOff };
 
 // What an answer took, as one line.
 void PrintStats(StatsForm form, Engine& engine, const std::string& model,

@@ -7,12 +7,13 @@
 #ifndef POCKETGLM_TOOLS_LINE_READER_H_
 #define POCKETGLM_TOOLS_LINE_READER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 namespace pocketglm {
 
-enum class ReadResult {
+enum class ReadResult : uint8_t {
   kLine,
   kEnd,          // Of input: Ctrl-D on a terminal.
   kInterrupted,  // Ctrl-C (tools/signals.h). What was typed is gone.

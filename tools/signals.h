@@ -2,9 +2,11 @@
 #ifndef POCKETGLM_TOOLS_SIGNALS_H_
 #define POCKETGLM_TOOLS_SIGNALS_H_
 
+#include <cstdint>
+
 namespace pocketglm {
 
-enum class SecondInterrupt {
+enum class SecondInterrupt : uint8_t {
   kEndsProgram,  // At once, as if nobody caught it.
   kIsCaught,     // Like the first.
 };
@@ -19,7 +21,7 @@ bool Interrupted();
 void ClearInterrupt();
 
 // What ended the waiting.
-enum class Wakeup {
+enum class Wakeup : uint8_t {
   kInput,      // There is something to read, or the end of input.
   kInterrupt,  // SIGINT, now or since ClearInterrupt.
   kRedraw,     // The terminal has another size, or the program was stopped and goes on.
