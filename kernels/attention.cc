@@ -111,6 +111,7 @@ template <size_t kHeads, class T>
 HWY_NOINLINE void AttendBlock(MatrixView<const float> q, const KvHead& cache, size_t first,
                               size_t begin, size_t count, float scale,
                               const AttentionState& state) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): large, and written before it is read.
   BlockScores<kHeads> block;
   const MatrixView<const float> heads = {q.Row(first), kHeads, q.cols, q.stride};
   const MatrixView<float> out = {state.out.Row(first), kHeads, q.cols, state.out.stride};

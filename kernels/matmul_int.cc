@@ -214,8 +214,10 @@ void Unpack(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t en
 template <WeightType kType, size_t kPanels>
 HWY_NOINLINE void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
                                  MatrixView<float> y, size_t first, size_t from, size_t to) {
+  // NOLINTBEGIN(cppcoreguidelines-pro-type-member-init): large, and written before they are read.
   UnpackedBlock<kPanels> block;
   OutputBlock<kPanels> output;
+  // NOLINTEND(cppcoreguidelines-pro-type-member-init)
   std::memset(&output, 0, (to - from) * sizeof(output.y[0]));
   const uint8_t* panel = w.data + first * w.panel_bytes();
   const size_t groups = CeilDiv(w.cols, w.group);

@@ -16,8 +16,8 @@ RopeTable::RopeTable(size_t rotary_dim, double theta, std::span<const size_t> mr
   }
   assert(mrope_sections.empty() || mrope_sections.size() == 3);
   size_t i = 0;
-  for (uint8_t axis = 0; axis < mrope_sections.size(); ++axis) {
-    for (size_t n = 0; n < mrope_sections[axis]; ++n) axis_.at(i++) = axis;
+  for (size_t axis = 0; axis < mrope_sections.size(); ++axis) {
+    for (size_t n = 0; n < mrope_sections[axis]; ++n) axis_.at(i++) = static_cast<uint8_t>(axis);
   }
 }
 

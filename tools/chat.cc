@@ -133,8 +133,9 @@ void Chatter::Say(const std::string& text) {
                        ContextUse() + ": expected room for it and an answer"));
     return PrintChoices();
   }
+  Sampler& sampler = *sampler_;  // NOLINT(bugprone-unchecked-optional-access): by Restart().
   const StatusOr<Answer> answer =
-      PrintAnswer(conversation_, *message, *sampler_, options_.max_tokens);
+      PrintAnswer(conversation_, *message, sampler, options_.max_tokens);
   if (!answer.ok()) {
     Fail(answer.status());
     exit_code_ = kExitError;

@@ -45,7 +45,7 @@ void ProgressBar::Update(uint64_t done, uint64_t total, std::string_view what) {
 }
 
 std::string ProgressBar::TimeLeft(uint64_t done, uint64_t total, Clock::time_point now) const {
-  const double elapsed = std::chrono::duration<double>(now - *start_).count();
+  const double elapsed = std::chrono::duration<double>(now - start_.value_or(now)).count();
   if (elapsed < 1 || done <= start_done_ || done > total) return "";
   const double seconds =
       elapsed * static_cast<double>(total - done) / static_cast<double>(done - start_done_);

@@ -189,6 +189,7 @@ StatusOr<int> Run(const CLI::App& app, const Flags& flags) {
                             .stop_ids = format.StopIds(engine->model().stop_ids())}));
   const SamplingOptions sampling = Sampling(app, flags, engine->model().generation());
   if (!flags.interactive) {
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): there is one, or it was a usage error.
     return AnswerPrompt(*engine, conversation, flags, sampling, *prompt);
   }
   CatchSignals(SecondInterrupt::kIsCaught);
