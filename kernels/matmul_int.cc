@@ -76,7 +76,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
       });
     };
     // Unrolled, g++ 12 spills at 128 bits (26 stores beside 128 products); as a loop, one token
-    // takes half as long again at level avx2.
+    // took at least half as long again at level avx2 (two pairs of runs, on a busy machine).
     if constexpr (kVectors == 2) {
       Unroll<8>(multiply);
     } else {
@@ -147,8 +147,8 @@ void StreamRange(const PackedMatrix& w, const QuantizedMatrix& x, const float* b
 // many as leave the accumulators in registers.
 inline constexpr size_t kStreamTokens = kVectors == 4 ? 2 : 4;
 
-// Panels at a time, likewise; but one token is bound by memory alone, and likes
-// four streams where registers allow.
+// Panels at a time, likewise; but one token is bound by memory alone, and likes four streams where
+// registers allow.
 constexpr size_t StreamPanelCount(size_t tokens) {
   if (tokens == 1) return kVectors == 4 ? 2 : 4;
   return kVectors == 1 ? (tokens == 2 ? 4 : 2) : 1;
