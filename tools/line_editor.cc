@@ -56,7 +56,8 @@ class LineEditor : public LineReader {
     el_set(editor_, EL_HIST, &history, history_);
     el_set(editor_, EL_GETCFN, &ReadCharacter);
     el_set(editor_, EL_EDITOR, "emacs");
-    el_set(editor_, EL_ADDFN, "paste", "Insert what is pasted", &InsertPaste);
+    // With wide strings, because el_set copies narrow ones and never frees them.
+    el_wset(editor_, EL_ADDFN, L"paste", L"Insert what is pasted", &InsertPaste);
     el_source(editor_, nullptr);
     el_set(editor_, EL_BIND, kPasteBegin, "paste", nullptr);
     CatchRedrawSignals();
