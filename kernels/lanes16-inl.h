@@ -145,15 +145,25 @@ HWY_INLINE F32x16 MulAdd16(const F32x16& a, const F32x16& b, const F32x16& c) {
   return Make16([&](size_t i) POCKETGLM_UNROLLED { return hn::MulAdd(a.v[i], b.v[i], c.v[i]); });
 }
 
-// The canonical sum of 16 lanes: 8+8, 4+4, 2+2, 1+1. Through memory, because it runs once a row and
-// every level then adds in the same order by construction.
-HWY_INLINE float ReduceSum16(const F32x16& a) {
-  float lane[16];
-  Store16(a, lane);
-  for (size_t width = 8; width != 0; width /= 2) {
-    for (size_t i = 0; i < width; ++i) lane[i] += lane[i + width];
+// The sum of a vector of 4 or more lanes, by halves.
+template <class D>
+HWY_INLINE float SumHalves(D, hn::Vec<D> v) {
+  if constexpr (hn::MaxLanes(D()) > 4) {
+    const hn::Half<D> half;
+    return SumHalves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  } else {
+    v = hn::Add(v, hn::Shuffle1032(v));
+    return hn::GetLane(hn::Add(v, hn::Shuffle2301(v)));
   }
-  return lane[0];
+}
+
+// The canonical sum of 16 lanes: 8+8, 4+4, 2+2, 1+1.
+HWY_INLINE float ReduceSum16(const F32x16& a) {
+  F32x16 sum = a;
+  for (size_t n = kVectors / 2; n != 0; n /= 2) {
+    for (size_t i = 0; i < n; ++i) sum.v[i] = hn::Add(sum.v[i], sum.v[i + n]);
+  }
+  return SumHalves(DF(), sum.v[0]);
 }
 
 HWY_INLINE float ReduceMax16(const F32x16& a) {
