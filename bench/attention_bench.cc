@@ -53,33 +53,47 @@ class ColdCache {
   std::vector<uint8_t> memory_;
 };
 
-// The state of the query heads of one KV head.
+// The state of the query heads of one KV head, of some tokens.
 struct State {
-  State(size_t heads, size_t head_dim)
-      : max(heads, 0.0f), sum(heads, 1.0f), out(heads * head_dim, 1.0f), dim(head_dim) {}
-  AttentionState view() { return {max.data(), sum.data(), {out.data(), max.size(), dim, dim}}; }
+  State(size_t tokens, size_t heads, size_t head_dim)
+      : shape(tokens, heads),
+        max(tokens * heads, 0.0f),
+        sum(tokens * heads, 1.0f),
+        out(tokens * heads * head_dim, 1.0f) {}
+  AttentionState view() { return {View(max), View(sum), View(out)}; }
 
+  MatrixView<float> View(std::vector<float>& values) const {
+    const size_t cols = values.size() / shape.first;
+    return {values.data(), shape.first, cols, cols};
+  }
+
+  std::pair<size_t, size_t> shape;
   std::vector<float> max, sum, out;
-  size_t dim;
 };
 
-void Attention(benchmark::State& state, IsaLevel level, KvType type, ModelShape model,
-               size_t keys) {
+void Attention(benchmark::State& state, IsaLevel level, KvType type, ModelShape model, size_t keys,
+               size_t tokens) {
   const Kernels& kernels = KernelsFor(level);
   const size_t heads = model.heads / model.kv_heads;
   const size_t head_dim = model.head_dim;
   const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
   ColdCache cache(kernels, type, keys, head_dim);
-  const std::vector<float> q = RandomFloats(heads * head_dim, -1.0f, 1.0f);
-  const MatrixView<const float> q_view = {q.data(), heads, head_dim, head_dim};
-  State result(heads, head_dim);
-  kernels.attention(q_view, cache.head(0), {0, keys}, scale, result.view());
+  const size_t cols = heads * head_dim;
+  const std::vector<float> q = RandomFloats(tokens * cols, -1.0f, 1.0f);
+  const MatrixView<const float> q_view = {q.data(), tokens, cols, cols};
+  const size_t position = keys - 1;  // Of the first token; the cache ends there.
+  State result(tokens, heads, head_dim);
+  std::vector<float> workspace(AttentionWorkspace(head_dim));
+  kernels.attention(q_view, cache.head(0), {0, keys}, position, scale, workspace.data(),
+                    result.view());
   kernels.attention_finish(result.view());
-  for (size_t h : {size_t{0}, heads - 1}) {
+  for (size_t row : {size_t{0}, tokens * heads - 1}) {
     const reference::AttentionResult expected =
-        reference::Attention({q_view.Row(h), head_dim}, cache.k(), cache.v(), scale);
+        reference::Attention({&q[row * head_dim], head_dim}, cache.k(), cache.v(), scale);
     for (size_t d : {size_t{0}, head_dim - 1}) {
-      if (!ResultIsRight(state, "out", result.out[h * head_dim + d], expected.out[d], 1e-4)) return;
+      if (!ResultIsRight(state, "out", result.out[row * head_dim + d], expected.out[d], 1e-4)) {
+        return;
+      }
     }
   }
 
@@ -87,11 +101,12 @@ void Attention(benchmark::State& state, IsaLevel level, KvType type, ModelShape 
   size_t copy = 0;
   Time(state, level,
        {.bytes = values * static_cast<double>(KvElementBytes(type)),
-        .flops = 2 * values * static_cast<double>(heads),
+        .flops = 2 * values * static_cast<double>(tokens * heads),
         .cold = true},
        [&] {
          copy = copy + 1 == cache.copies() ? 0 : copy + 1;
-         kernels.attention(q_view, cache.head(copy), {0, keys}, scale, result.view());
+         kernels.attention(q_view, cache.head(copy), {0, keys}, position, scale, workspace.data(),
+                           result.view());
        });
 }
 
@@ -101,9 +116,10 @@ void KvAppend(benchmark::State& state, IsaLevel level, KvType type, ModelShape m
   const size_t head_dim = model.head_dim;
   const std::vector<float> row = RandomFloats(head_dim, -1.0f, 1.0f);
   kernels.kv_append(row.data(), row.data(), 0, cache.head(0));
-  State result(1, head_dim);  // Attention over one key is its value.
-  kernels.attention({row.data(), 1, head_dim, head_dim}, cache.head(0), {0, 1}, 1.0f,
-                    result.view());
+  std::vector<float> workspace(AttentionWorkspace(head_dim));
+  State result(1, 1, head_dim);  // Attention over one key is its value.
+  kernels.attention({row.data(), 1, head_dim, head_dim}, cache.head(0), {0, 1}, 0, 1.0f,
+                    workspace.data(), result.view());
   if (!ResultIsRight(state, "v", result.out.back(), row.back(), 0x1p-11)) return;
 
   const double values = 2 * static_cast<double>(head_dim);
@@ -117,8 +133,8 @@ void KvAppend(benchmark::State& state, IsaLevel level, KvType type, ModelShape m
 void AttentionMerge(benchmark::State& state, IsaLevel level, ModelShape model) {
   const Kernels& kernels = KernelsFor(level);
   const size_t heads = model.heads / model.kv_heads;
-  State next(heads, model.head_dim);
-  State result(heads, model.head_dim);
+  State next(1, heads, model.head_dim);
+  State result(1, heads, model.head_dim);
   kernels.attention_merge(next.view(), result.view());
   if (!ResultIsRight(state, "out", result.out.back(), 2.0, 0.0)) return;
   next.max.assign(heads, -100.0f);  // Weighs nothing, so that repeating does not overflow.
@@ -130,7 +146,7 @@ void AttentionMerge(benchmark::State& state, IsaLevel level, ModelShape model) {
 void AttentionFinish(benchmark::State& state, IsaLevel level, ModelShape model) {
   const Kernels& kernels = KernelsFor(level);
   const size_t heads = model.heads / model.kv_heads;
-  State result(heads, model.head_dim);
+  State result(1, heads, model.head_dim);
   result.sum.assign(heads, 2.0f);
   kernels.attention_finish(result.view());
   if (!ResultIsRight(state, "out", result.out.back(), 0.5, 0.0)) return;
@@ -147,10 +163,11 @@ void RegisterAttention() {
     for (const ModelShape& model : kModels) {
       for (KvType type : {KvType::kF32, KvType::kF16}) {
         const std::string rest = std::string(type == KvType::kF32 ? "f32/" : "f16/") + model.name;
-        for (size_t keys : {64, 1024}) {
-          const std::string name = rest + "/keys:" + std::to_string(keys);
+        for (auto [keys, tokens] : {std::pair<size_t, size_t>{64, 1}, {1024, 1}, {1024, 16}}) {
+          const std::string name =
+              rest + "/keys:" + std::to_string(keys) + "/m:" + std::to_string(tokens);
           benchmark::RegisterBenchmark(BenchmarkName("Attention", level, name).c_str(), Attention,
-                                       level, type, model, keys);
+                                       level, type, model, keys, tokens);
         }
         benchmark::RegisterBenchmark(BenchmarkName("KvAppend", level, rest).c_str(), KvAppend,
                                      level, type, model);

@@ -1,10 +1,12 @@
-// Fused causal attention of one token for one KV head and the query heads that share it
-// (grouped-query attention, Ainslie et al. 2023, arXiv:2305.13245), with the online softmax of
-// Milakov & Gimelshein 2018 (arXiv:1805.02867) as in FlashAttention (arXiv:2205.14135):
+// Fused causal attention of some tokens of a sequence for one KV head and the query heads that
+// share it (grouped-query attention, Ainslie et al. 2023, arXiv:2305.13245), with the online
+// softmax of Milakov & Gimelshein 2018 (arXiv:1805.02867) as in FlashAttention (arXiv:2205.14135):
 //
-//   out[h, :] = sum_j softmax_j(scale * <q[h, :], k[j, :]>) * v[j, :],   j in [0, visible keys)
+//   out[t, h, :] = sum_j softmax_j(scale * <q[t, h, :], k[j, :]>) * v[j, :],
+//   j in [0, position of token t]
 //
-// K and V of a block of 64 keys are read once, for all the query heads.
+// K and V of a block of 64 keys are read once for up to 64 rows, a row being one query head of one
+// token.
 //
 // The cache of one KV head of one layer (element type T = f32, f16 or int8):
 //   k   T [capacity/16][head_dim][16 keys]   lanes are keys: no sum across lanes
@@ -21,7 +23,9 @@
 // fma over d ascending from +0, times scale (int8: times scale * k_scale_j, rounded first); m' =
 // max(m, max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in
 // 16 lanes, key j of the block in lane j mod 16; o = o * c, then fma(p_j, v_j, o) for j ascending
-// (int8: with p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md.
+// (int8: with p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md. What
+// rounds to a zero of either sign is finished as +0: tokens computed together add p_j = 0 for keys
+// that only the later ones see, which changes nothing but the sign of a zero.
 //
 // Max error of the finished output over n keys, against double precision on what the cache holds:
 //
@@ -45,6 +49,16 @@ namespace pocketglm {
 
 inline constexpr size_t kAttentionBlock = 64;
 inline constexpr size_t kAttentionChunk = 1024;
+inline constexpr size_t kAttentionRows = 64;  // Rows computed together.
+
+// Floats the attention of one thread works in: queries by tile, weights, and a part of a block of K
+// (a tile's keys) or V (a tile's dimensions) as f32.
+inline constexpr size_t kAttentionMaxTileLanes = 32;
+constexpr size_t AttentionWorkspace(size_t head_dim) {
+  const size_t block =
+      kAttentionMaxTileLanes * (head_dim > kAttentionBlock ? head_dim : kAttentionBlock);
+  return kAttentionRows * (head_dim + kAttentionBlock) + block;
+}
 
 enum class KvType : uint8_t { kF32, kF16, kInt8 };
 
@@ -76,12 +90,11 @@ struct KvHead {
   size_t v_stride() const { return RoundUp(head_dim, kPanelRows); }
 };
 
-// The running result of one token's query heads over the keys seen so far.
-//   max, sum   [heads]: the largest score, and the sum of exp(score - max)
-//   out        [heads, head_dim]: sum of exp(score - max) * v
+// The running result of some tokens' query heads over the keys seen so far.
+//   max, sum   [tokens, heads]: the largest score, and the sum of exp(score - max)
+//   out        [tokens, heads * head_dim]: sum of exp(score - max) * v
 struct AttentionState {
-  float* max = nullptr;
-  float* sum = nullptr;
+  MatrixView<float> max, sum;
   MatrixView<float> out;
 };
 
@@ -91,10 +104,14 @@ using KvAppendFunction = void(const float* k, const float* v, size_t position,
                               const KvHead& cache) noexcept;
 
 // Computes `state` afresh over the keys of one chunk.
-//   q      [heads, head_dim]; no overlap with state
-//   keys   not empty; begin is a multiple of kAttentionChunk, size at most kAttentionChunk
+//   q          [tokens, heads * head_dim], of a sequence's keys number position, position + 1, ...;
+//              no overlap with state
+//   keys       begin is a multiple of kAttentionChunk, size at most kAttentionChunk. Token t sees
+//              those up to its own, position + t: at least one.
+//   workspace  [AttentionWorkspace(head_dim)], for this call alone
 using AttentionFunction = void(MatrixView<const float> q, const KvHead& cache, Range keys,
-                               float scale, const AttentionState& state) noexcept;
+                               size_t position, float scale, float* workspace,
+                               const AttentionState& state) noexcept;
 
 // state := state joined with `next`, the chunk that follows it. Both have the same shape. With m' =
 // max(m, m_next), a = exp(m - m'), b = exp(m_next - m'):
@@ -102,7 +119,8 @@ using AttentionFunction = void(MatrixView<const float> q, const KvHead& cache, R
 using AttentionMergeFunction = void(const AttentionState& next,
                                     const AttentionState& state) noexcept;
 
-// state.out[h, :] *= 1 / state.sum[h], the inverse rounded first: the attention output.
+// state.out[t, h, :] = fma(state.out[t, h, :], 1 / state.sum[t, h], +0), the inverse rounded first:
+// the attention output.
 using AttentionFinishFunction = void(const AttentionState& state) noexcept;
 
 }  // namespace pocketglm

@@ -55,6 +55,7 @@ void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
     if (batch[i].want_logits) logit_rows_.push_back(i);
   }
   assert(logits.rows == logit_rows_.size());
+  PlanAttention();
 
   phase_begin_ = std::chrono::steady_clock::now();
   pool_.Run([&](const Worker& worker) {
@@ -138,11 +139,6 @@ void Decoder::MatMul(const Worker& worker, const PackedMatrix& w, const float* b
   Multiply(w, bias, x, 0, BatchSize(), worker.Share(w.panels()), y);
 }
 
-MatrixView<float> Decoder::Queries(size_t i, size_t kv_head) const {
-  const size_t head_dim = config_.head_dim;
-  return {scratch_.qkv.Row(i) + kv_head * GroupSize() * head_dim, GroupSize(), head_dim, head_dim};
-}
-
 // Work is shared out by (token, KV head): the group's query heads, its k and its v.
 void Decoder::RotateAndCache(const Worker& worker, size_t layer) {
   const size_t head_dim = config_.head_dim;
@@ -152,80 +148,107 @@ void Decoder::RotateAndCache(const Worker& worker, size_t layer) {
     const size_t kv_head = pair % config_.num_kv_heads;
     float* k = scratch_.qkv.Row(i) + config_.q_rows() + kv_head * head_dim;
     const float* v = k + config_.kv_rows();
+    float* q = scratch_.qkv.Row(i) + kv_head * GroupSize() * head_dim;
     const float* cos = scratch_.cos.Row(i);
     const float* sin = scratch_.sin.Row(i);
-    kernels_.rope(cos, sin, rope_.rotary_dim(), Queries(i, kv_head));
+    kernels_.rope(cos, sin, rope_.rotary_dim(), {q, GroupSize(), head_dim, head_dim});
     kernels_.rope(cos, sin, rope_.rotary_dim(), {k, 1, head_dim, head_dim});
     kernels_.kv_append(k, v, key_index_[i], batch_[i].sequence->Head(layer, kv_head));
   }
 }
 
-AttentionState Decoder::State(size_t i, size_t kv_head) const {
-  const size_t head = kv_head * GroupSize();
-  const size_t head_dim = config_.head_dim;
-  return {scratch_.score_max.Row(i) + head,
-          scratch_.score_sum.Row(i) + head,
-          {scratch_.attention.f32.Row(i) + head * head_dim, GroupSize(), head_dim, head_dim}};
+MatrixView<const float> Decoder::Queries(const AttentionTask& task) const {
+  const size_t cols = GroupSize() * config_.head_dim;
+  return {scratch_.qkv.Row(task.first) + task.kv_head * cols, task.count, cols,
+          scratch_.qkv.stride};
 }
 
-AttentionState Decoder::Partial(size_t slot) const {
-  const MatrixView<float>& out = scratch_.partial_out;
-  return {scratch_.partial_max.Row(slot),
-          scratch_.partial_sum.Row(slot),
-          {out.Row(slot * GroupSize()), GroupSize(), out.cols, out.stride}};
+AttentionState Decoder::Result(const AttentionTask& task) const {
+  const auto part = [&](const MatrixView<float>& all, size_t cols) -> MatrixView<float> {
+    return {all.Row(task.first) + task.kv_head * cols, task.count, cols, all.stride};
+  };
+  return {part(scratch_.score_max, GroupSize()), part(scratch_.score_sum, GroupSize()),
+          part(scratch_.attention.f32, GroupSize() * config_.head_dim)};
 }
 
-// The keys of one chunk that batch item `i` may see: everything up to itself.
-Range Decoder::ChunkKeys(size_t i, size_t chunk) const {
-  const size_t begin = chunk * kAttentionChunk;
-  return {begin, std::min(begin + kAttentionChunk, key_index_[i] + 1)};
+AttentionState Decoder::Partial(const AttentionTask& task, size_t slot) const {
+  const auto part = [&](const MatrixView<float>& all) -> MatrixView<float> {
+    return {all.Row(slot), task.count, all.cols, all.stride};
+  };
+  return {part(scratch_.partial_max), part(scratch_.partial_sum), part(scratch_.partial_out)};
+}
+
+size_t Decoder::ChunkSlot(const AttentionTask& task, size_t chunk) const {
+  return ((chunk - 1) * config_.num_kv_heads + task.kv_head) * BatchSize() + task.first;
+}
+
+// Tokens that share keys are taken together, as many as the kernel likes and as leave work for all
+// threads. Few tokens of a long context are spread over the threads chunk by chunk.
+void Decoder::PlanAttention() {
+  const size_t most = std::clamp<size_t>(BatchSize() * config_.num_kv_heads / pool_.size(), 1,
+                                         Scratch::AttentionTokens(config_));
+  const size_t last_key = *std::max_element(key_index_.begin(), key_index_.end());
+  split_chunks_ = BatchSize() <= kFewTokens && last_key >= kAttentionChunk;
+  tasks_.clear();
+  task_cost_ = 0;
+  const auto add = [&](size_t first, size_t count, size_t kv_head, Range chunks) {
+    tasks_.push_back({first, count, kv_head, chunks, task_cost_});
+    const size_t end = std::min(chunks.end * kAttentionChunk, key_index_[first + count - 1] + 1);
+    task_cost_ += count * (end - chunks.begin * kAttentionChunk);
+  };
+  for (size_t kv_head = 0; kv_head < config_.num_kv_heads; ++kv_head) {
+    for (size_t first = 0, end; first < BatchSize(); first = end) {
+      const size_t last_chunk = key_index_[first] / kAttentionChunk;
+      end = first + 1;
+      while (end < BatchSize() && end - first < most &&
+             batch_[end].sequence == batch_[first].sequence &&
+             key_index_[end] / kAttentionChunk == last_chunk) {
+        ++end;
+      }
+      if (!split_chunks_) {
+        add(first, end - first, kv_head, {0, last_chunk + 1});
+      } else {
+        for (size_t chunk = 0; chunk <= last_chunk; ++chunk) {
+          add(first, end - first, kv_head, {chunk, chunk + 1});
+        }
+      }
+    }
+  }
 }
 
 void Decoder::Attend(const Worker& worker, size_t layer) {
-  const size_t kv_heads = config_.num_kv_heads;
-  const auto attend = [&](size_t i, size_t kv_head, size_t chunk, const AttentionState& state) {
-    kernels_.attention(Queries(i, kv_head), batch_[i].sequence->Head(layer, kv_head),
-                       ChunkKeys(i, chunk), attention_scale_, state);
+  const auto attend = [&](const AttentionTask& task, size_t chunk, const AttentionState& state) {
+    const size_t begin = chunk * kAttentionChunk;
+    const size_t position = key_index_[task.first];
+    const Range keys = {begin, std::min(begin + kAttentionChunk, position + task.count)};
+    kernels_.attention(Queries(task), batch_[task.first].sequence->Head(layer, task.kv_head), keys,
+                       position, attention_scale_, scratch_.attention_workspace.Row(worker.index()),
+                       state);
   };
-  const auto chunks_of = [&](size_t i) { return key_index_[i] / kAttentionChunk + 1; };
-
-  // Many tokens: a worker takes (token, KV head) pairs whole and merges the chunks as they come.
-  const Range pairs = worker.Share(BatchSize() * kv_heads);
-  if (BatchSize() > kFewTokens) {
-    for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
-      const size_t i = pair / kv_heads;
-      const AttentionState state = State(i, pair % kv_heads);
-      attend(i, pair % kv_heads, 0, state);
-      for (size_t chunk = 1; chunk < chunks_of(i); ++chunk) {
-        attend(i, pair % kv_heads, chunk, Partial(worker.index()));
-        kernels_.attention_merge(Partial(worker.index()), state);
-      }
-      kernels_.attention_finish(state);
+  const Range share = worker.Share(task_cost_);
+  for (const AttentionTask& task : tasks_) {
+    if (task.cost_before < share.begin || task.cost_before >= share.end) continue;
+    const AttentionState state =
+        task.chunks.begin == 0 ? Result(task) : Partial(task, ChunkSlot(task, task.chunks.begin));
+    attend(task, task.chunks.begin, state);
+    for (size_t chunk = task.chunks.begin + 1; chunk < task.chunks.end; ++chunk) {
+      const AttentionState next = Partial(task, worker.index() * Scratch::AttentionTokens(config_));
+      attend(task, chunk, next);
+      kernels_.attention_merge(next, state);
     }
-    return;
+    if (!split_chunks_) kernels_.attention_finish(state);
   }
+  if (!split_chunks_) return;
 
-  // Few tokens: the chunks are shared out one by one, first chunks straight into their final place,
-  // and merged in the same order when all are there.
-  size_t most_chunks = 0;
-  for (size_t i = 0; i < BatchSize(); ++i) most_chunks = std::max(most_chunks, chunks_of(i));
-  const size_t all_pairs = BatchSize() * kv_heads;
-  const auto slot_of = [&](size_t pair, size_t chunk) { return (chunk - 1) * all_pairs + pair; };
-  const Range items = worker.Share(most_chunks * all_pairs);
-  for (size_t item = items.begin; item < items.end; ++item) {
-    const size_t chunk = item / all_pairs;
-    const size_t pair = item % all_pairs;
-    const size_t i = pair / kv_heads;
-    if (chunk >= chunks_of(i)) continue;
-    attend(i, pair % kv_heads, chunk,
-           chunk == 0 ? State(i, pair % kv_heads) : Partial(slot_of(pair, chunk)));
-  }
-  if (most_chunks > 1) worker.Barrier();
-  for (size_t pair = pairs.begin; pair < pairs.end; ++pair) {
-    const size_t i = pair / kv_heads;
-    const AttentionState state = State(i, pair % kv_heads);
-    for (size_t chunk = 1; chunk < chunks_of(i); ++chunk) {
-      kernels_.attention_merge(Partial(slot_of(pair, chunk)), state);
+  worker.Barrier();
+  const Range tasks = worker.Share(tasks_.size());
+  for (size_t i = tasks.begin; i < tasks.end; ++i) {
+    const AttentionTask& task = tasks_[i];
+    if (task.chunks.begin != 0) continue;
+    const AttentionState state = Result(task);
+    const size_t chunks = key_index_[task.first] / kAttentionChunk + 1;
+    for (size_t chunk = 1; chunk < chunks; ++chunk) {
+      kernels_.attention_merge(Partial(task, ChunkSlot(task, chunk)), state);
     }
     kernels_.attention_finish(state);
   }
@@ -306,6 +329,9 @@ Decoder::Decoder(const ModelConfig& config, const Weights& weights, const Kernel
           static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(config.head_dim)))) {
   key_index_.reserve(scratch_.residual.rows);
   logit_rows_.reserve(scratch_.residual.rows);
+  tasks_.reserve(
+      config.num_kv_heads *
+      std::max(scratch_.residual.rows, kFewTokens * CeilDiv(max_context, kAttentionChunk)));
 }
 
 StatusOr<Decoder> Decoder::Create(const ModelConfig& config, const Weights& weights,

@@ -96,14 +96,27 @@ class Decoder {
   bool IsQuantized() const { return IsInteger(weights_.lm_head.type); }
   // normed[i] = norm(x), quantised if need be.
   void NormRow(size_t i, const float* weight);
+  // Plans the attention of the step: the same tasks for all layers.
+  void PlanAttention();
   // y = x * w + bias for `count` tokens from number `first` on, for a range of panels.
   void Multiply(const PackedMatrix& w, const float* bias, const Activations& x, size_t first,
                 size_t count, Range panels, MatrixView<float> y);
-  // The query heads of batch item `i` that share `kv_head`, one per row: [group, head_dim].
-  MatrixView<float> Queries(size_t i, size_t kv_head) const;
-  AttentionState State(size_t i, size_t kv_head) const;
-  AttentionState Partial(size_t slot) const;
-  Range ChunkKeys(size_t i, size_t chunk) const;
+  // Consecutive batch items that are consecutive tokens of one sequence, all of them in the same
+  // chunk of keys, and the chunks one KV head's attention goes through without a break.
+  struct AttentionTask {
+    size_t first;  // Batch item.
+    size_t count;
+    size_t kv_head;
+    Range chunks;
+    size_t cost_before;  // Of earlier tasks.
+  };
+  // What [tokens, heads of a group] of the task's tokens hold: queries, results so far, finished or
+  // of a later chunk.
+  MatrixView<const float> Queries(const AttentionTask& task) const;
+  AttentionState Result(const AttentionTask& task) const;
+  AttentionState Partial(const AttentionTask& task, size_t slot) const;
+  // The slot of the task's first token for a chunk that a task of its own goes through.
+  size_t ChunkSlot(const AttentionTask& task, size_t chunk) const;
 
   const ModelConfig& config_;
   const Weights& weights_;
@@ -119,6 +132,9 @@ class Decoder {
   std::span<const BatchItem> batch_;
   std::vector<size_t> key_index_;   // [batch]: the token's place in its sequence.
   std::vector<size_t> logit_rows_;  // Batch items that want logits.
+  std::vector<AttentionTask> tasks_;
+  size_t task_cost_ = 0;       // Of all tasks.
+  bool split_chunks_ = false;  // Chunks are tasks of their own, and merged when all are done.
 
   StepProfile* profile_ = nullptr;
   std::chrono::steady_clock::time_point phase_begin_;

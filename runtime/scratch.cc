@@ -74,10 +74,12 @@ void Scratch::Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& are
   score_sum = arena.Matrix<float>(batch, config.num_heads);
   const size_t group = config.num_heads / config.num_kv_heads;
   const size_t later_chunks = CeilDiv(plan.max_context, kAttentionChunk) - 1;
-  const size_t slots = std::max(plan.threads, few * config.num_kv_heads * later_chunks);
-  partial_out = arena.Matrix<float>(slots * group, config.head_dim);
+  const size_t slots =
+      std::max(plan.threads * AttentionTokens(config), few * config.num_kv_heads * later_chunks);
+  partial_out = arena.Matrix<float>(slots, group * config.head_dim);
   partial_max = arena.Matrix<float>(slots, group);
   partial_sum = arena.Matrix<float>(slots, group);
+  attention_workspace = arena.Matrix<float>(plan.threads, AttentionWorkspace(config.head_dim));
 }
 
 void Scratch::SetBatch(size_t tokens) {

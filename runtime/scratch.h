@@ -54,8 +54,9 @@ struct Scratch {
 
   // Partial attention results of chunks that are not a sequence's first; slots for one (token, KV
   // head, chunk) each.
-  MatrixView<float> partial_out;               // [slots * heads per KV head, head_dim]
+  MatrixView<float> partial_out;               // [slots, heads per KV head * head_dim]
   MatrixView<float> partial_max, partial_sum;  // [slots, heads per KV head]
+  MatrixView<float> attention_workspace;       // [threads, AttentionWorkspace()]
 
   // Before a step of `tokens` tokens. The scales of their groups then lie side by side: a decoded
   // token's in a few lines instead of one line a group.
@@ -65,6 +66,11 @@ struct Scratch {
 
   // A gate panel and its up panel, and again; whole groups where the result is quantised.
   static size_t GateUpPanels(size_t group) { return 2 * std::max<size_t>(group / kPanelRows, 4); }
+
+  // Tokens whose attention is computed together at most.
+  static size_t AttentionTokens(const ModelConfig& config) {
+    return std::max<size_t>(kAttentionRows * config.num_kv_heads / config.num_heads, 1);
+  }
 
   // Bytes Create(config, plan) reserves.
   static size_t Bytes(const ModelConfig& config, const ScratchPlan& plan);

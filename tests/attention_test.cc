@@ -14,10 +14,18 @@ constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
 constexpr size_t kHeadCounts[] = {1, 2, 3, 4, 5, 8, 16, 24};
 constexpr size_t kHeadDims[] = {4, 20, 64, 128};
 
-Guarded<float> RandomQueries(Random& random, size_t heads, size_t head_dim, float size) {
-  Guarded<float> q(heads, head_dim, head_dim + heads % 3, heads % 2);
-  for (size_t h = 0; h < heads; ++h) random.Fill(q.row(h), -size, size);
+Guarded<float> RandomQueries(Random& random, size_t tokens, size_t heads, size_t head_dim,
+                             float size) {
+  const size_t cols = heads * head_dim;
+  Guarded<float> q(tokens, cols, cols + heads % 3, heads % 2);
+  for (size_t t = 0; t < tokens; ++t) random.Fill(q.row(t), -size, size);
   return q;
+}
+
+// One query head of one token.
+Guarded<float> Query(Guarded<float>& q, size_t token, size_t head, size_t head_dim) {
+  const std::span<const float> row = q.row(token).subspan(head * head_dim, head_dim);
+  return Guarded<float>(row, 1);
 }
 
 // The finished attention over the first `keys` keys of the cache is within the contract's bound of
@@ -27,12 +35,12 @@ void Check(const Kernels& kernels, Guarded<float>& q, size_t heads, KvCacheFixtu
   const size_t head_dim = cache.head().head_dim;
   SCOPED_TRACE(testing::Message() << heads << " heads of " << head_dim << ", " << keys << " keys, "
                                   << 8 * KvElementBytes(cache.head().type) << " bits");
-  StateFixture result(heads, head_dim, keys % 4);
+  StateFixture result(1, heads, head_dim, keys % 4);
   AttendAll(kernels, q.view(), cache.head(), keys, scale, result);
   for (size_t h = 0; h < heads; ++h) {
-    const reference::AttentionResult expected =
-        reference::Attention(q.row(h), cache.keys({0, keys}), cache.values({0, keys}), scale,
-                             cache.key_scales({0, keys}), cache.value_scales({0, keys}));
+    const reference::AttentionResult expected = reference::Attention(
+        q.row().subspan(h * head_dim, head_dim), cache.keys({0, keys}), cache.values({0, keys}),
+        scale, cache.key_scales({0, keys}), cache.value_scales({0, keys}));
     const double n = static_cast<double>(keys);
     const double more = cache.head().type == KvType::kInt8 ? 1 : 0;
     const double units = 2 * (static_cast<double>(head_dim) + 1 + more) * expected.score_size +
@@ -50,7 +58,7 @@ void CheckRandom(const Kernels& kernels, KvType type, size_t heads, size_t head_
   Random random(heads * 1000003 + head_dim * 1009 + keys);
   KvCacheFixture cache(type, keys, head_dim);
   cache.AppendRandom(kernels, random, 1.0f, 1.0f);
-  Guarded<float> q = RandomQueries(random, heads, head_dim, 4.0f);
+  Guarded<float> q = RandomQueries(random, 1, heads, head_dim, 4.0f);
   Check(kernels, q, heads, cache, keys, 1 / std::sqrt(static_cast<float>(head_dim)));
 }
 
@@ -123,7 +131,7 @@ TEST_P(AttentionTest, LargeScoresFromLongVectors) {
   for (KvType type : kTypes) {
     KvCacheFixture cache(type, 200, 128);
     cache.AppendRandom(kernels(), random, 3.0f, 100.0f);
-    Guarded<float> q = RandomQueries(random, 8, 128, 3.0f);
+    Guarded<float> q = RandomQueries(random, 1, 8, 128, 3.0f);
     Check(kernels(), q, 8, cache, 200, 1.0f);
   }
 }
@@ -133,8 +141,8 @@ TEST_P(AttentionTest, OneKeyGivesItsValue) {
   for (KvType type : kTypes) {
     KvCacheFixture cache(type, 1, 64);
     cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
-    Guarded<float> q = RandomQueries(random, 3, 64, 1.0f);
-    StateFixture result(3, 64);
+    Guarded<float> q = RandomQueries(random, 1, 3, 64, 1.0f);
+    StateFixture result(1, 3, 64);
     AttendAll(kernels(), q.view(), cache.head(), 1, 1.0f, result);
     std::vector<float> value(cache.value(0).begin(), cache.value(0).end());
     for (const float v_scale : cache.value_scales({0, 1})) {
@@ -148,7 +156,7 @@ TEST_P(AttentionTest, OneKeyGivesItsValue) {
 TEST_P(AttentionTest, IgnoresTheRestOfTheCache) {
   for (KvType type : kTypes) {
     for (size_t keys : {1, 15, 16, 17, 63, 65, 100}) {
-      StateFixture first(5, 20);
+      StateFixture first(1, 5, 20);
       for (int garbage : {0xFF, 0x00, 0x7C, 0x80}) {
         Random random(4);
         KvCacheFixture cache(type, 128, 20);
@@ -162,8 +170,8 @@ TEST_P(AttentionTest, IgnoresTheRestOfTheCache) {
           random.Fill(v, -1.0f, 1.0f);
           cache.Append(kernels(), j, k, v);
         }
-        Guarded<float> q = RandomQueries(random, 5, 20, 1.0f);
-        StateFixture result(5, 20);
+        Guarded<float> q = RandomQueries(random, 1, 5, 20, 1.0f);
+        StateFixture result(1, 5, 20);
         AttendAll(kernels(), q.view(), cache.head(), keys, 0.2f, garbage == 0xFF ? first : result);
         if (garbage != 0xFF) {
           EXPECT_TRUE(result.SameBitsAs(first)) << keys << " keys, " << garbage;
@@ -173,25 +181,70 @@ TEST_P(AttentionTest, IgnoresTheRestOfTheCache) {
   }
 }
 
-// The heads computed together do not change one another.
+// Heads and tokens computed together do not change one another: each sees the keys up to its own
+// token, whatever comes after it. The last token has the cache's last key.
+void CheckTogether(const Kernels& kernels, Random& random, KvCacheFixture& cache, Range keys,
+                   size_t tokens, size_t heads) {
+  const size_t head_dim = cache.head().head_dim;
+  SCOPED_TRACE(testing::Message() << tokens << " tokens, " << heads << " heads of " << head_dim
+                                  << ", keys " << keys.begin << " to " << keys.end);
+  Guarded<float> q = RandomQueries(random, tokens, heads, head_dim, 2.0f);
+  StateFixture together(tokens, heads, head_dim, 3);
+  AttendChunk(kernels, q.view(), cache.head(), keys, 0.2f, together);
+  EXPECT_TRUE(together.Intact());
+  kernels.attention_finish(together.state());
+  for (size_t row = 0; row < tokens * heads; ++row) {
+    Guarded<float> query = Query(q, row / heads, row % heads, head_dim);
+    StateFixture alone(1, 1, head_dim);
+    const size_t end = keys.end - (tokens - 1 - row / heads);
+    AttendChunk(kernels, query.view(), cache.head(), {keys.begin, end}, 0.2f, alone);
+    kernels.attention_finish(alone.state());
+    EXPECT_TRUE(together.SameRow(row, alone, 0)) << "row " << row;
+  }
+}
+
 TEST_P(AttentionTest, HeadsTogetherEqualOneByOne) {
   Random random(5);
   for (KvType type : kTypes) {
     KvCacheFixture cache(type, 100, 20);
     cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
     for (size_t heads = 1; heads <= 24; ++heads) {
-      Guarded<float> q = RandomQueries(random, heads, 20, 2.0f);
-      StateFixture together(heads, 20);
-      kernels().attention(q.view(), cache.head(), {0, 100}, 0.2f, together.state());
-      for (size_t h = 0; h < heads; ++h) {
-        StateFixture alone(1, 20);
-        kernels().attention({q.Row(h), 1, 20, 20}, cache.head(), {0, 100}, 0.2f, alone.state());
-        EXPECT_TRUE(SameBits(alone.out(0), together.out(h))) << heads << " heads, " << h;
-        EXPECT_EQ(alone.max()[0], together.max()[h]);
-        EXPECT_EQ(alone.sum()[0], together.sum()[h]);
+      CheckTogether(kernels(), random, cache, {0, 100}, 1, heads);
+    }
+    CheckTogether(kernels(), random, cache, {0, 100}, 1, kAttentionRows + 3);
+  }
+}
+
+TEST_P(AttentionTest, TokensTogetherEqualOneByOne) {
+  Random random(7);
+  for (KvType type : kTypes) {
+    for (size_t keys : {1, 2, 20, 64, 65, 70, 130, 1100}) {
+      for (size_t head_dim : {20, 48}) {
+        KvCacheFixture cache(type, keys, head_dim);
+        cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
+        const Range last_chunk = {keys / kAttentionChunk * kAttentionChunk, keys};
+        for (size_t tokens : {2, 3, 5, 8, 17, 66}) {
+          if (tokens > last_chunk.size()) continue;
+          for (size_t heads : {1, 4, 6}) {
+            CheckTogether(kernels(), random, cache, last_chunk, tokens, heads);
+          }
+        }
       }
     }
   }
+}
+
+// Sums that round to a zero: of either sign in between, and +0 in the end.
+TEST_P(AttentionTest, TokensTogetherWithValuesThatUnderflow) {
+  Random random(8);
+  KvCacheFixture cache(KvType::kF32, 70, 20);
+  for (size_t j = 0; j < 70; ++j) {
+    std::vector<float> k(20), v(20);
+    random.Fill(k, -20.0f, 20.0f);  // Scores differ by more than exp can express.
+    random.Fill(v, -1e-42f, 1e-42f);
+    cache.Append(kernels(), j, k, v);
+  }
+  CheckTogether(kernels(), random, cache, {0, 70}, 16, 4);
 }
 
 // A state that held something is computed afresh.
@@ -199,12 +252,12 @@ TEST_P(AttentionTest, StartsAfresh) {
   Random random(6);
   KvCacheFixture cache(KvType::kF32, 10, 4);
   cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
-  Guarded<float> q = RandomQueries(random, 2, 4, 1.0f);
-  StateFixture once(2, 4);
-  kernels().attention(q.view(), cache.head(), {0, 10}, 1.0f, once.state());
-  StateFixture twice(2, 4);
+  Guarded<float> q = RandomQueries(random, 1, 2, 4, 1.0f);
+  StateFixture once(1, 2, 4);
+  AttendChunk(kernels(), q.view(), cache.head(), {0, 10}, 1.0f, once);
+  StateFixture twice(1, 2, 4);
   for (int i = 0; i < 2; ++i) {
-    kernels().attention(q.view(), cache.head(), {0, 10}, 1.0f, twice.state());
+    AttendChunk(kernels(), q.view(), cache.head(), {0, 10}, 1.0f, twice);
   }
   EXPECT_TRUE(twice.SameBitsAs(once));
 }

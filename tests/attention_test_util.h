@@ -100,36 +100,58 @@ class KvCacheFixture {
   std::vector<float> key_scales_, value_scales_;
 };
 
-// The state of `heads` query heads, guarded.
+// The state of `heads` query heads of some tokens, guarded. Rows are (token, head) pairs.
 class StateFixture {
  public:
-  StateFixture(size_t heads, size_t head_dim, size_t stride_padding = 0)
-      : max_(heads, 1), sum_(heads, 3), out_(heads, head_dim, head_dim + stride_padding, 5) {}
+  StateFixture(size_t tokens, size_t heads, size_t head_dim, size_t stride_padding = 0)
+      : heads_(heads),
+        head_dim_(head_dim),
+        max_(tokens, heads, heads + stride_padding, 1),
+        sum_(tokens, heads, heads + stride_padding, 3),
+        out_(tokens, heads * head_dim, heads * head_dim + stride_padding, 5) {}
 
-  AttentionState state() { return {max_.data(), sum_.data(), out_.view()}; }
-  std::span<const float> max() { return max_.row(); }
-  std::span<const float> sum() { return sum_.row(); }
-  std::span<const float> out(size_t h) { return out_.row(h); }
+  AttentionState state() { return {max_.view(), sum_.view(), out_.view()}; }
+  size_t rows() { return max_.view().rows * heads_; }
+  float max(size_t row) { return max_.row(row / heads_)[row % heads_]; }
+  float sum(size_t row) { return sum_.row(row / heads_)[row % heads_]; }
+  std::span<const float> out(size_t row) {
+    return out_.row(row / heads_).subspan(row % heads_ * head_dim_, head_dim_);
+  }
   bool Intact() { return max_.Intact() && sum_.Intact() && out_.Intact(); }
 
   bool SameBitsAs(StateFixture& other) {
-    bool same = SameBits(max(), other.max()) && SameBits(sum(), other.sum());
-    for (size_t h = 0; h < max().size(); ++h) same = same && SameBits(out(h), other.out(h));
+    bool same = rows() == other.rows();
+    for (size_t row = 0; same && row < rows(); ++row) {
+      same = SameRow(row, other, row);
+    }
     return same;
+  }
+  bool SameRow(size_t row, StateFixture& other, size_t other_row) {
+    const std::array ours = {max(row), sum(row)};
+    const std::array theirs = {other.max(other_row), other.sum(other_row)};
+    return SameBits(ours, theirs) && SameBits(out(row), other.out(other_row));
   }
 
  private:
+  size_t heads_, head_dim_;
   Guarded<float> max_, sum_, out_;
 };
 
-// Attention over keys [0, keys), chunk by chunk in ascending order, finished.
+// Attention of one token over keys [begin, end) of one chunk, or of some: the last sees them all.
+inline void AttendChunk(const Kernels& kernels, MatrixView<const float> q, const KvHead& cache,
+                        Range keys, float scale, StateFixture& result) {
+  Guarded<float> workspace(AttentionWorkspace(cache.head_dim));
+  kernels.attention(q, cache, keys, keys.end - q.rows, scale, workspace.data(), result.state());
+  EXPECT_TRUE(workspace.Intact());
+}
+
+// Attention of one token over keys [0, keys), chunk by chunk in ascending order, finished.
 inline void AttendAll(const Kernels& kernels, MatrixView<const float> q, const KvHead& cache,
                       size_t keys, float scale, StateFixture& result) {
-  kernels.attention(q, cache, {0, std::min(keys, kAttentionChunk)}, scale, result.state());
+  AttendChunk(kernels, q, cache, {0, std::min(keys, kAttentionChunk)}, scale, result);
   for (size_t begin = kAttentionChunk; begin < keys; begin += kAttentionChunk) {
-    StateFixture next(q.rows, q.cols);
-    kernels.attention(q, cache, {begin, std::min(keys, begin + kAttentionChunk)}, scale,
-                      next.state());
+    StateFixture next(1, q.cols / cache.head_dim, cache.head_dim);
+    AttendChunk(kernels, q, cache, {begin, std::min(keys, begin + kAttentionChunk)}, scale, next);
     kernels.attention_merge(next.state(), result.state());
   }
   kernels.attention_finish(result.state());

@@ -173,7 +173,7 @@ inline void Merge(const HeadState& next, HeadState& state) {
 
 inline void Finish(HeadState& state) {
   const float inverse_sum = 1.0f / state.sum;
-  for (float& o : state.out) o *= inverse_sum;
+  for (float& o : state.out) o = std::fma(o, inverse_sum, 0.0f);
 }
 
 }  // namespace pocketglm::canonical
