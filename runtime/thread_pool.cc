@@ -8,16 +8,18 @@
 namespace pocketglm {
 namespace {
 
-// About 50 to 100 us, depending on what a pause costs (40 to 140 cycles): longer than any wait
-// inside a token, shorter than what a person would call an idle CPU.
-constexpr uint32_t kSpins = 2000;
+// About 1 to 5 ms, depending on what a pause costs (10 to 140 cycles). Within a token no wait is
+// that long unless others use the CPUs: then a thread waits until the system lets the other one run
+// again, and one that has parked meanwhile may itself wait as long. Beside two endless loops on two
+// CPUs the demo model came at 23,000 tok/s in most runs, and at 17 in most with 2,000 spins and a
+// yield after 32 (2026-11-21).
+constexpr uint32_t kSpins = 100'000;
 
 // After so many of them, in between, a waiting thread offers its CPU. Now and then the system
 // starts two threads on one CPU and takes 20 ms to notice; until then each barrier would last the
-// whole spin. The first 20 tokens of the demo model came at 820 tok/s in five of six runs without
-// this, at 8,500 to 9,600 in six of six with it; later ones at 23,000 either way (two cores,
-// 2026-11-21).
-constexpr uint32_t kSpinsPerYield = 32;
+// whole spin. The first 20 tokens of the demo model then come at 3,200 tok/s; 32 would make that
+// 6,700, but where the CPUs are busy whoever yields waits for milliseconds.
+constexpr uint32_t kSpinsPerYield = 256;
 
 }  // namespace
 

@@ -7,8 +7,8 @@
 //     ...
 //   });
 //
-// Threads live as long as the pool. Waiting, they spin for some microseconds (a barrier inside a
-// token) and then park in the kernel (between tokens, between prompts). If the pool has more
+// Threads live as long as the pool. Waiting, they spin for some milliseconds (a barrier inside a
+// token, the next token) and then park in the kernel (between prompts). If the pool has more
 // threads than the affinity mask and the cgroup quota give it CPUs, nobody spins: a spinning thread
 // would hold the CPU that the thread it waits for needs.
 //
