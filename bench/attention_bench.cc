@@ -55,19 +55,19 @@ class ColdCache {
 
 // The state of the query heads of one KV head, of some tokens.
 struct State {
-  State(size_t tokens, size_t heads, size_t head_dim)
-      : shape(tokens, heads),
-        max(tokens * heads, 0.0f),
-        sum(tokens * heads, 1.0f),
-        out(tokens * heads * head_dim, 1.0f) {}
+  State(size_t token_count, size_t heads, size_t head_dim)
+      : tokens(token_count),
+        max(token_count * heads, 0.0f),
+        sum(token_count * heads, 1.0f),
+        out(token_count * heads * head_dim, 1.0f) {}
   AttentionState view() { return {View(max), View(sum), View(out)}; }
 
   MatrixView<float> View(std::vector<float>& values) const {
-    const size_t cols = values.size() / shape.first;
-    return {values.data(), shape.first, cols, cols};
+    const size_t cols = values.size() / tokens;
+    return {values.data(), tokens, cols, cols};
   }
 
-  std::pair<size_t, size_t> shape;
+  size_t tokens;
   std::vector<float> max, sum, out;
 };
 

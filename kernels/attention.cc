@@ -20,7 +20,7 @@ namespace {
 // A row is one query head of one token. A register tile is kTileRows rows by kTileVectors vectors
 // of 16 keys (scores) or 16 dimensions (values): each vector loaded serves all rows, each query or
 // weight all vectors. 16 rows by one vector, each product with a value broadcast from memory, were
-// slower: 1.49 such instructions a cycle instead of 1.87 (Granite Rapids).
+// slower: 1.49 FMAs a cycle instead of 1.87 (Granite Rapids).
 #if HWY_MAX_BYTES >= 64
 inline constexpr size_t kTileRows = 8;
 inline constexpr size_t kTileVectors = 2;
@@ -80,7 +80,8 @@ class MemoryAhead {
  public:
   // For `tiles` tiles of kTileLanes elements in every step.
   MemoryAhead(const void* data, size_t element_bytes, size_t tiles)
-      : next_(static_cast<const uint8_t*>(data)), step_(kTileLanes * element_bytes / tiles) {}
+      : next_(static_cast<const uint8_t*>(data)),
+        step_(CeilDiv(kTileLanes * element_bytes, tiles)) {}
 
   // What a tile of `steps` steps is to ask for.
   MemoryAhead Take(size_t steps) {

@@ -23,9 +23,9 @@
 // fma over d ascending from +0, times scale (int8: times scale * k_scale_j, rounded first); m' =
 // max(m, max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in
 // 16 lanes, key j of the block in lane j mod 16; o = o * c, then fma(p_j, v_j, o) for j ascending
-// (int8: with p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md. What
-// rounds to a zero of either sign is finished as +0: tokens computed together add p_j = 0 for keys
-// that only the later ones see, which changes nothing but the sign of a zero.
+// (int8: with p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md. A sum
+// that is a zero of either sign is finished as +0: tokens computed together add p_j = 0 for keys
+// that only the later ones see, which, of finite v_j, changes nothing but the sign of a zero.
 //
 // Max error of the finished output over n keys, against double precision on what the cache holds:
 //
@@ -51,9 +51,11 @@ inline constexpr size_t kAttentionBlock = 64;
 inline constexpr size_t kAttentionChunk = 1024;
 inline constexpr size_t kAttentionRows = 64;  // Rows computed together.
 
+// The most keys, or dimensions, of a register tile at any level.
+inline constexpr size_t kAttentionMaxTileLanes = 32;
+
 // Floats the attention of one thread works in: queries by tile, weights, and a part of a block of K
 // (a tile's keys) or V (a tile's dimensions) as f32.
-inline constexpr size_t kAttentionMaxTileLanes = 32;
 constexpr size_t AttentionWorkspace(size_t head_dim) {
   const size_t block =
       kAttentionMaxTileLanes * (head_dim > kAttentionBlock ? head_dim : kAttentionBlock);

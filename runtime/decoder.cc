@@ -185,30 +185,32 @@ size_t Decoder::ChunkSlot(const AttentionTask& task, size_t chunk) const {
 // Tokens that share keys are taken together, as many as the kernel likes and as leave work for all
 // threads. Few tokens of a long context are spread over the threads chunk by chunk.
 void Decoder::PlanAttention() {
-  const size_t most = std::clamp<size_t>(BatchSize() * config_.num_kv_heads / pool_.size(), 1,
-                                         Scratch::AttentionTokens(config_));
-  const size_t last_key = *std::max_element(key_index_.begin(), key_index_.end());
-  split_chunks_ = BatchSize() <= kFewTokens && last_key >= kAttentionChunk;
+  const size_t last_chunk = *std::ranges::max_element(key_index_) / kAttentionChunk;
+  split_chunks_ = BatchSize() <= kFewTokens && last_chunk != 0;
+  const size_t parts = config_.num_kv_heads * (split_chunks_ ? last_chunk + 1 : 1);
+  const size_t max_tokens =
+      std::clamp<size_t>(BatchSize() * parts / pool_.size(), 1, Scratch::AttentionTokens(config_));
   tasks_.clear();
   task_cost_ = 0;
   const auto add = [&](size_t first, size_t count, size_t kv_head, Range chunks) {
-    tasks_.push_back({first, count, kv_head, chunks, task_cost_});
     const size_t end = std::min(chunks.end * kAttentionChunk, key_index_[first + count - 1] + 1);
-    task_cost_ += count * (end - chunks.begin * kAttentionChunk);
+    const size_t cost = count * (end - chunks.begin * kAttentionChunk);
+    tasks_.push_back({first, count, kv_head, chunks, task_cost_ + cost / 2});
+    task_cost_ += cost;
   };
   for (size_t kv_head = 0; kv_head < config_.num_kv_heads; ++kv_head) {
     for (size_t first = 0, end; first < BatchSize(); first = end) {
-      const size_t last_chunk = key_index_[first] / kAttentionChunk;
+      const size_t own_chunk = key_index_[first] / kAttentionChunk;
       end = first + 1;
-      while (end < BatchSize() && end - first < most &&
+      while (end < BatchSize() && end - first < max_tokens &&
              batch_[end].sequence == batch_[first].sequence &&
-             key_index_[end] / kAttentionChunk == last_chunk) {
+             key_index_[end] / kAttentionChunk == own_chunk) {
         ++end;
       }
       if (!split_chunks_) {
-        add(first, end - first, kv_head, {0, last_chunk + 1});
+        add(first, end - first, kv_head, {0, own_chunk + 1});
       } else {
-        for (size_t chunk = 0; chunk <= last_chunk; ++chunk) {
+        for (size_t chunk = 0; chunk <= own_chunk; ++chunk) {
           add(first, end - first, kv_head, {chunk, chunk + 1});
         }
       }
@@ -227,7 +229,7 @@ void Decoder::Attend(const Worker& worker, size_t layer) {
   };
   const Range share = worker.Share(task_cost_);
   for (const AttentionTask& task : tasks_) {
-    if (task.cost_before < share.begin || task.cost_before >= share.end) continue;
+    if (task.middle < share.begin || task.middle >= share.end) continue;
     const AttentionState state =
         task.chunks.begin == 0 ? Result(task) : Partial(task, ChunkSlot(task, task.chunks.begin));
     attend(task, task.chunks.begin, state);
@@ -338,6 +340,7 @@ StatusOr<Decoder> Decoder::Create(const ModelConfig& config, const Weights& weig
                                   const Kernels& kernels, ThreadPool& pool,
                                   const ScratchPlan& plan) {
   assert(plan.group == weights.lm_head.group);
+  assert(plan.threads >= pool.size());
   POCKETGLM_ASSIGN_OR_RETURN(Scratch scratch, Scratch::Create(config, plan));
   return Decoder(config, weights, kernels, pool, std::move(scratch), plan.max_context);
 }

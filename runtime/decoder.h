@@ -52,7 +52,8 @@ using StepProfile = std::array<double, kPhaseNames.size()>;
 
 class Decoder {
  public:
-  // All arguments must outlive the decoder. `kernels` are of a level this CPU supports.
+  // All arguments must outlive the decoder. `kernels` are of a level this CPU supports, and the
+  // plan is for at least as many threads as the pool has.
   static StatusOr<Decoder> Create(const ModelConfig& config, const Weights& weights,
                                   const Kernels& kernels, ThreadPool& pool,
                                   const ScratchPlan& plan);
@@ -108,12 +109,13 @@ class Decoder {
     size_t count;
     size_t kv_head;
     Range chunks;
-    size_t cost_before;  // Of earlier tasks.
+    size_t middle;  // Of its part of the cost of all tasks: whoever has that in his share does it.
   };
-  // What [tokens, heads of a group] of the task's tokens hold: queries, results so far, finished or
-  // of a later chunk.
+  // The query heads of the task's tokens that share its KV head.
   MatrixView<const float> Queries(const AttentionTask& task) const;
+  // Where their attention is to be.
   AttentionState Result(const AttentionTask& task) const;
+  // Where it is kept for one chunk, from slot number `slot` on, until it is merged.
   AttentionState Partial(const AttentionTask& task, size_t slot) const;
   // The slot of the task's first token for a chunk that a task of its own goes through.
   size_t ChunkSlot(const AttentionTask& task, size_t chunk) const;

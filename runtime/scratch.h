@@ -52,8 +52,9 @@ struct Scratch {
   // Of larger batches: GateUpPanels() panels of gate_up at a time, for each thread.
   MatrixView<float> gate_up_part;  // [threads * max_batch, GateUpPanels * 16]
 
-  // Partial attention results of chunks that are not a sequence's first; slots for one (token, KV
-  // head, chunk) each.
+  // Partial attention results of chunks that are not a sequence's first, a slot for one token and
+  // KV head each. With few tokens (chunk, KV head, token) has its slot; with more, each thread has
+  // AttentionTokens() of them for the chunk at work.
   MatrixView<float> partial_out;               // [slots, heads per KV head * head_dim]
   MatrixView<float> partial_max, partial_sum;  // [slots, heads per KV head]
   MatrixView<float> attention_workspace;       // [threads, AttentionWorkspace()]

@@ -8,7 +8,7 @@
 namespace pocketglm {
 namespace {
 
-// About 1 to 5 ms, depending on what a pause costs (10 to 140 cycles). Within a token no wait is
+// About 0.5 to 5 ms, depending on what a pause costs (10 to 140 cycles). Within a token no wait is
 // that long unless others use the CPUs: then a thread waits until the system lets the other one run
 // again, and one that has parked meanwhile may itself wait as long. Beside two endless loops on two
 // CPUs the demo model came at 23,000 tok/s in most runs, and at 17 in most with 2,000 spins and a

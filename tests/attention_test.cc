@@ -182,23 +182,20 @@ TEST_P(AttentionTest, IgnoresTheRestOfTheCache) {
 }
 
 // Heads and tokens computed together do not change one another: each sees the keys up to its own
-// token, whatever comes after it. The last token has the cache's last key.
-void CheckTogether(const Kernels& kernels, Random& random, KvCacheFixture& cache, Range keys,
+// token, whatever comes after it. The last token has the last of `keys`.
+void CheckTogether(const Kernels& kernels, Random& random, KvCacheFixture& cache, size_t keys,
                    size_t tokens, size_t heads) {
   const size_t head_dim = cache.head().head_dim;
   SCOPED_TRACE(testing::Message() << tokens << " tokens, " << heads << " heads of " << head_dim
-                                  << ", keys " << keys.begin << " to " << keys.end);
+                                  << ", " << keys << " keys");
   Guarded<float> q = RandomQueries(random, tokens, heads, head_dim, 2.0f);
   StateFixture together(tokens, heads, head_dim, 3);
-  AttendChunk(kernels, q.view(), cache.head(), keys, 0.2f, together);
+  AttendAll(kernels, q.view(), cache.head(), keys, 0.2f, together);
   EXPECT_TRUE(together.Intact());
-  kernels.attention_finish(together.state());
   for (size_t row = 0; row < tokens * heads; ++row) {
     Guarded<float> query = Query(q, row / heads, row % heads, head_dim);
     StateFixture alone(1, 1, head_dim);
-    const size_t end = keys.end - (tokens - 1 - row / heads);
-    AttendChunk(kernels, query.view(), cache.head(), {keys.begin, end}, 0.2f, alone);
-    kernels.attention_finish(alone.state());
+    AttendAll(kernels, query.view(), cache.head(), keys - (tokens - 1 - row / heads), 0.2f, alone);
     EXPECT_TRUE(together.SameRow(row, alone, 0)) << "row " << row;
   }
 }
@@ -209,9 +206,9 @@ TEST_P(AttentionTest, HeadsTogetherEqualOneByOne) {
     KvCacheFixture cache(type, 100, 20);
     cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
     for (size_t heads = 1; heads <= 24; ++heads) {
-      CheckTogether(kernels(), random, cache, {0, 100}, 1, heads);
+      CheckTogether(kernels(), random, cache, 100, 1, heads);
     }
-    CheckTogether(kernels(), random, cache, {0, 100}, 1, kAttentionRows + 3);
+    CheckTogether(kernels(), random, cache, 100, 1, kAttentionRows + 3);
   }
 }
 
@@ -222,14 +219,25 @@ TEST_P(AttentionTest, TokensTogetherEqualOneByOne) {
       for (size_t head_dim : {20, 48}) {
         KvCacheFixture cache(type, keys, head_dim);
         cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
-        const Range last_chunk = {keys / kAttentionChunk * kAttentionChunk, keys};
         for (size_t tokens : {2, 3, 5, 8, 17, 66}) {
-          if (tokens > last_chunk.size()) continue;
+          if (tokens > keys % kAttentionChunk) continue;
           for (size_t heads : {1, 4, 6}) {
-            CheckTogether(kernels(), random, cache, last_chunk, tokens, heads);
+            CheckTogether(kernels(), random, cache, keys, tokens, heads);
           }
         }
       }
+    }
+  }
+}
+
+// As many rows as are computed together, and one more, of heads of every kind of size.
+TEST_P(AttentionTest, FullWorkspace) {
+  Random random(9);
+  for (KvType type : kTypes) {
+    for (size_t head_dim : {2, 17, 33, 128, 1024}) {
+      KvCacheFixture cache(type, 66, head_dim);
+      cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
+      CheckTogether(kernels(), random, cache, 66, 5, kAttentionRows / 4 - 3);
     }
   }
 }
@@ -244,7 +252,7 @@ TEST_P(AttentionTest, TokensTogetherWithValuesThatUnderflow) {
     random.Fill(v, -1e-42f, 1e-42f);
     cache.Append(kernels(), j, k, v);
   }
-  CheckTogether(kernels(), random, cache, {0, 70}, 16, 4);
+  CheckTogether(kernels(), random, cache, 70, 16, 4);
 }
 
 // A state that held something is computed afresh.
@@ -254,10 +262,10 @@ TEST_P(AttentionTest, StartsAfresh) {
   cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
   Guarded<float> q = RandomQueries(random, 1, 2, 4, 1.0f);
   StateFixture once(1, 2, 4);
-  AttendChunk(kernels(), q.view(), cache.head(), {0, 10}, 1.0f, once);
+  AttendChunk(kernels(), q.view(), cache.head(), {0, 10}, 9, 1.0f, once);
   StateFixture twice(1, 2, 4);
   for (int i = 0; i < 2; ++i) {
-    AttendChunk(kernels(), q.view(), cache.head(), {0, 10}, 1.0f, twice);
+    AttendChunk(kernels(), q.view(), cache.head(), {0, 10}, 9, 1.0f, twice);
   }
   EXPECT_TRUE(twice.SameBitsAs(once));
 }

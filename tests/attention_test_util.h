@@ -137,21 +137,24 @@ class StateFixture {
   Guarded<float> max_, sum_, out_;
 };
 
-// Attention of one token over keys [begin, end) of one chunk, or of some: the last sees them all.
+// Attention over the keys of one chunk; the first token of q is key number `position`.
 inline void AttendChunk(const Kernels& kernels, MatrixView<const float> q, const KvHead& cache,
-                        Range keys, float scale, StateFixture& result) {
+                        Range keys, size_t position, float scale, StateFixture& result) {
   Guarded<float> workspace(AttentionWorkspace(cache.head_dim));
-  kernels.attention(q, cache, keys, keys.end - q.rows, scale, workspace.data(), result.state());
+  kernels.attention(q, cache, keys, position, scale, workspace.data(), result.state());
   EXPECT_TRUE(workspace.Intact());
 }
 
-// Attention of one token over keys [0, keys), chunk by chunk in ascending order, finished.
+// Attention over keys [0, keys), chunk by chunk in ascending order, finished. The tokens of q are
+// the last keys, all of them in the last chunk.
 inline void AttendAll(const Kernels& kernels, MatrixView<const float> q, const KvHead& cache,
                       size_t keys, float scale, StateFixture& result) {
-  AttendChunk(kernels, q, cache, {0, std::min(keys, kAttentionChunk)}, scale, result);
+  const size_t position = keys - q.rows;
+  AttendChunk(kernels, q, cache, {0, std::min(keys, kAttentionChunk)}, position, scale, result);
   for (size_t begin = kAttentionChunk; begin < keys; begin += kAttentionChunk) {
-    StateFixture next(1, q.cols / cache.head_dim, cache.head_dim);
-    AttendChunk(kernels, q, cache, {begin, std::min(keys, begin + kAttentionChunk)}, scale, next);
+    StateFixture next(q.rows, q.cols / cache.head_dim, cache.head_dim);
+    AttendChunk(kernels, q, cache, {begin, std::min(keys, begin + kAttentionChunk)}, position,
+                scale, next);
     kernels.attention_merge(next.state(), result.state());
   }
   kernels.attention_finish(result.state());

@@ -75,7 +75,7 @@ TEST_P(DecoderTest, SequencesInOneBatchGiveTheBitsOfEachAlone) {
   for (size_t i = 0; i < 5; ++i) batch.push_back(Item(first[i], i, first_cache));
   std::vector<float> first_logits = Step(batch);
 
-  // Then batches of three pairs: few enough tokens for the split attention, and one of the rest.
+  // Then a batch of three pairs, which is few tokens, and one of the rest.
   std::vector<float> second_logits;
   for (size_t begin = 0; begin < second.size();) {
     const size_t count = begin == 0 ? 3 : second.size() - begin;

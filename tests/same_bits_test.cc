@@ -133,7 +133,7 @@ TEST_P(SameBitsTest, Attention) {
         Random random(head_dim * 1009 + keys);
         KvCacheFixture cache(type, keys, head_dim);
         cache.AppendRandom(kernels(), random, 2.0f, 1.0f);
-        const size_t heads = 1 + keys % 7;
+        const size_t heads = 1 + keys % 11;
         Guarded<float> q = RandomRow(random, heads * head_dim, -2.0f, 2.0f);
         const float scale = 0.125f;
         StateFixture result(1, heads, head_dim);

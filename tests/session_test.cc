@@ -6,7 +6,7 @@
 namespace pocketglm {
 namespace {
 
-constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16};
+constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
 
 Session MustCreate(const Model& model, ThreadPool& pool, const SessionOptions& options) {
   StatusOr<Session> session =
@@ -146,6 +146,63 @@ TEST(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBits) {
           }
           EXPECT_TRUE(SameBits(actual, std::span(expected).subspan(begin * kVocab, 30 * kVocab)))
               << threads << " threads, batches of " << batch << " from " << begin;
+        }
+      }
+    }
+  }
+}
+
+// Sequences of different lengths in one batch, one of which crosses the end of a chunk in it; few
+// tokens, whose chunks are shared out, and more. Heads in groups of two, and one group of more
+// heads than are computed together.
+TEST(LongContextTest, SequencesInOneBatchGiveTheBitsOfEachAlone) {
+  for (const bool wide : {false, true}) {
+    const RandomModel random({.layers = 1,
+                              .hidden = 24,
+                              .heads = wide ? size_t{66} : size_t{4},
+                              .kv_heads = wide ? size_t{1} : size_t{2},
+                              .head_dim = wide ? size_t{2} : size_t{12},
+                              .intermediate = 16,
+                              .vocab = 40,
+                              .context = 8192});
+    const Model& model = random.model();
+    const size_t vocab = model.config().vocab_size;
+    const std::vector<int32_t> tokens = RandomTokens(1100, vocab, 7);
+    const IsaLevel level = SupportedLevels().back();
+    ThreadPool pool(3);
+    for (const KvType kv : kKvTypes) {
+      for (const size_t rounds : {2, 6}) {  // Of three tokens of one sequence and one of the other.
+        StatusOr<Decoder> decoder =
+            Decoder::Create(model.config(), model.weights, KernelsFor(level), pool,
+                            {.max_batch = 1100, .max_context = 1100, .threads = 3});
+        ASSERT_TRUE(decoder.ok()) << decoder.status().message();
+        StatusOr<KvCache> longer = KvCache::Create(model.config(), kv, 1100);
+        StatusOr<KvCache> shorter = KvCache::Create(model.config(), kv, 1100);
+        ASSERT_TRUE(longer.ok() && shorter.ok());
+        const auto item = [&](KvCache& sequence, size_t place, bool want_logits) -> BatchItem {
+          const auto position = static_cast<uint32_t>(place);
+          return {.token = tokens[place],
+                  .position = {position, position, position},
+                  .sequence = &sequence,
+                  .want_logits = want_logits};
+        };
+        std::vector<BatchItem> batch;
+        for (size_t i = 0; i < 1021; ++i) batch.push_back(item(*longer, i, false));
+        decoder->Step(batch, {});
+        batch.clear();
+        for (size_t i = 0; i < rounds; ++i) {
+          for (size_t j = 0; j < 3; ++j) batch.push_back(item(*longer, 1021 + 3 * i + j, true));
+          batch.push_back(item(*shorter, i, true));
+        }
+        std::vector<float> logits(batch.size() * vocab);
+        decoder->Step(batch, {logits.data(), batch.size(), vocab, vocab});
+        const std::vector<float> alone =
+            LogitsOf(model, std::span(tokens), {.level = level, .threads = 1, .kv = kv});
+        for (size_t i = 0; i < batch.size(); ++i) {
+          const size_t place = batch[i].position[0];
+          EXPECT_TRUE(SameBits(std::span(logits).subspan(i * vocab, vocab),
+                               std::span(alone).subspan(place * vocab, vocab)))
+              << "token " << place << ", batch of " << batch.size();
         }
       }
     }
