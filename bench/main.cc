@@ -38,11 +38,29 @@ bool TakeColdFlag(int& argc, char** argv) {
   return true;
 }
 
+void PrintHelp() {
+  std::puts(
+      "Measures how fast every kernel is, at every ISA level this CPU has, and compares it with "
+      "what\n"
+      "the CPU and its memory can do at best.\n"
+      "\n"
+      "  --cold_mib=N    MiB of memory that count as colder than the cache [8 times the last-level "
+      "cache]\n"
+      "\n"
+      "and the options of Google Benchmark:\n");
+  benchmark::PrintDefaultHelp();
+  std::puts(
+      "\n"
+      "Examples:\n"
+      "  bench_kernels --benchmark_filter='MatMulInt/avx2/.*_9b/m:1$'\n"
+      "  bench_kernels --benchmark_filter='Attention/.*/f16/9b' --benchmark_repetitions=9");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (!TakeColdFlag(argc, argv)) return 2;
-  benchmark::Initialize(&argc, argv);
+  benchmark::Initialize(&argc, argv, PrintHelp);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
 #if defined(__clang__)
   benchmark::AddCustomContext("compiler", "clang " __clang_version__);

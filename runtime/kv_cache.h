@@ -21,7 +21,6 @@ class KvCache {
   // Bytes Create(config, type, capacity) reserves.
   static size_t Bytes(const ModelConfig& config, KvType type, size_t capacity);
 
-  KvType type() const { return type_; }
   size_t capacity() const { return capacity_; }
   size_t bytes() const { return buffer_.size(); }
 

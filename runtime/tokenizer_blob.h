@@ -97,7 +97,6 @@ class TokenizerBlob {
   size_t added_count() const { return added_.size() / 2; }
   bool whole_pieces_first() const { return whole_pieces_first_; }
   std::string_view pattern() const { return pattern_; }
-  size_t longest_piece() const { return longest_piece_; }  // In bytes, of those FindPiece can find.
 
   std::string_view Token(uint32_t id) const {  // id < vocab_size().
     const uint32_t begin = id == 0 ? 0 : token_ends_[id - 1];
@@ -132,7 +131,7 @@ class TokenizerBlob {
   std::string_view pattern_;
   std::string_view tokens_;
   uint32_t merge_count_ = 0;
-  size_t longest_piece_ = 0;
+  size_t longest_piece_ = 0;  // In bytes, of those FindPiece can find.
   bool whole_pieces_first_ = false;
 };
 

@@ -251,11 +251,8 @@ TEST_F(LimitsTest, KilledConversionsLeaveNoModel) {
 
 TEST_F(LimitsTest, ModelsCutShortWhileInUseEndInAnError) {
   const TempDir dir;
-  WriteRandomGlm({.hidden = 32, .vocab = 870, .context = 1000000}, dir.path(),
-                 ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
   const std::string model = dir / "model.pglm";
-  ASSERT_EQ(RunProgram("convert_glm", {dir.path(), "-o", model, "--quant", "f32"}).exit_code, 0);
-  // Greedy, this model does not stop by itself for a long time.
+  ConvertEndlessModel(model);
   const std::string answer = Quoted(dir / "answer");
   const ProgramResult result = RunCommand(
       Command("run_glm", {"-m", model, "-p", "The kettle", "-c", "1000000"}) + " > " + answer +

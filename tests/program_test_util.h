@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/file_test_util.h"
+#include "tests/model_test_util.h"
 
 namespace pocketglm {
 
@@ -88,6 +89,15 @@ inline void ExpectError(const ProgramResult& result, const std::string& program,
   EXPECT_TRUE(result.err.starts_with(program + ": error: ")) << result.err;
   EXPECT_TRUE(Contains(result.err, part));
   EXPECT_EQ(LineCount(result.err), 1u) << result.err;
+}
+
+// Makes a model file whose greedy answers do not end for a long time.
+inline void ConvertEndlessModel(const std::string& path) {
+  const TempDir checkpoint;
+  WriteRandomGlm({.hidden = 32, .vocab = 870, .context = 1000000}, checkpoint.path(),
+                 ReadFile(POCKETGLM_TEST_DATA "/tokenizer/splits.json"));
+  ASSERT_EQ(RunProgram("convert_glm", {checkpoint.path(), "-o", path, "--quant", "f32"}).exit_code,
+            0);
 }
 
 }  // namespace pocketglm

@@ -15,7 +15,7 @@ volatile std::sig_atomic_t interrupted = 0;
 }  // namespace
 
 void AddOutputFlags(CLI::App& app, OutputFlags& flags) {
-  app.add_option("-o,--output", flags.path, "The model file to write, by custom named *.pglm")
+  app.add_option("-o,--output", flags.path, "The model file to write, usually named *.pglm")
       ->required()
       ->type_name("FILE");
   app.add_option("--quant", flags.type, "How weights are stored: " + WeightTypeNames() + " [int4]")
