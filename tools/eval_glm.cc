@@ -14,7 +14,7 @@
 
 #include "arch/level.h"
 #include "runtime/atomic_file.h"
-#include "runtime/generate.h"
+#include "runtime/conversation.h"
 #include "runtime/json.h"
 #include "tools/command_line.h"
 #include "tools/npy_writer.h"
@@ -277,28 +277,24 @@ StatusOr<std::vector<Question>> ReadQuestions(const std::string& path) {
   return questions;
 }
 
-StatusOr<std::string> Answer(Engine& engine, const Tokenizer& tokenizer, const ChatFormat& format,
-                             Session& session, const std::string& question, size_t max_tokens) {
-  const ChatMessage message = {"user", question};
-  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt, format.Begin({&message, 1}));
-  if (prompt.size() >= engine.context()) {
-    return Status::Error("--qa: expected prompts of less than " + std::to_string(engine.context()) +
-                         " tokens, found " + std::to_string(prompt.size()));
+StatusOr<std::string> Answer(Conversation& conversation, Sampler& sampler,
+                             const std::string& question, size_t max_tokens) {
+  conversation.Reset();
+  POCKETGLM_ASSIGN_OR_RETURN(const std::vector<int32_t> message, conversation.Encode(question));
+  if (!conversation.Fits(message)) {
+    return Status::Error("--qa: expected prompts of less than " +
+                         std::to_string(conversation.context()) + " tokens, found " +
+                         std::to_string(conversation.tokens().size() + message.size()));
   }
-  const std::vector<int32_t> stop_ids = format.StopIds(engine.model().stop_ids());
-  Sampler greedy({}, engine.kernels(), engine.sampled_vocab_size());
-  ReplyText reply;
   std::string answer;
-  session.Truncate(0);
-  GenerateOptions options;
+  AnswerOptions options;
   options.max_tokens = max_tokens;
-  options.stop_ids = stop_ids;
-  options.on_token = [&](int32_t token) {
-    answer += reply.Push(tokenizer.TokenBytes(token));
+  options.on_text = [&](const std::string& text) {
+    answer += text;
     return true;
   };
-  Generate(session, greedy, prompt, options);
-  return answer + reply.Flush();
+  conversation.Ask(message, sampler, options);
+  return answer;
 }
 
 Status AnswerQuestions(Engine& engine, const Flags& flags) {
@@ -308,11 +304,16 @@ Status AnswerQuestions(Engine& engine, const Flags& flags) {
       const ChatFormat format,
       ChatFormat::Create(engine.model().chat_format(), *tokenizer, flags.engine.model));
   POCKETGLM_ASSIGN_OR_RETURN(Session session, engine.NewSession());
+  POCKETGLM_ASSIGN_OR_RETURN(
+      Conversation conversation,
+      Conversation::Create(format, *tokenizer, session,
+                           {.stop_ids = format.StopIds(engine.model().stop_ids())}));
+  Sampler greedy({}, engine.kernels(), engine.sampled_vocab_size());
   size_t exact = 0;
   nlohmann::ordered_json wrong = nlohmann::ordered_json::array();
   for (const Question& question : questions) {
-    POCKETGLM_ASSIGN_OR_RETURN(const std::string answer, Answer(engine, *tokenizer, format, session,
-                                                                question.prompt, flags.max_answer));
+    POCKETGLM_ASSIGN_OR_RETURN(const std::string answer,
+                               Answer(conversation, greedy, question.prompt, flags.max_answer));
     if (answer == question.answer) {
       ++exact;
     } else {
