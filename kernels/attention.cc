@@ -38,8 +38,8 @@ struct Call {
   MatrixView<const float> q;
   const KvHead& cache;
   Range keys;
-  size_t position;
-  float scale;
+  size_t position = 0;
+  float scale = 0.0f;
   const AttentionState& state;
 };
 
@@ -51,11 +51,11 @@ struct Rows {
   float* q = nullptr;      // By tile: [head_dim][rows of the tile].
   float* p = nullptr;      // [count][kAttentionBlock]: scores of a block, then their exp.
   float* block = nullptr;  // K or V widened: [kTileVectors][head_dim][16], or [keys][kTileLanes].
-  size_t end[kAttentionRows];  // The row sees keys below.
-  float* out[kAttentionRows];
-  float max[kAttentionRows];
-  float sum[kAttentionRows];
-  float rescale[kAttentionRows];  // How much the sums of earlier blocks shrink.
+  size_t end[kAttentionRows] = {};  // The row sees keys below.
+  float* out[kAttentionRows] = {};
+  float max[kAttentionRows] = {};
+  float sum[kAttentionRows] = {};
+  float rescale[kAttentionRows] = {};  // How much the sums of earlier blocks shrink.
 };
 
 // Calls f(kRows, first) for tiles of kRows = kTileRows rows, and of fewer for the rest.
@@ -239,14 +239,13 @@ template <class T>
 void AttendRows(const Call& call, size_t first, size_t count, float* workspace) {
   const size_t head_dim = call.cache.head_dim;
   const size_t heads = call.state.max.cols;
-  Rows rows;  // NOLINT(cppcoreguidelines-pro-type-member-init): written before it is read.
+  Rows rows;
   rows.count = count;
   ForEachTile(count, [&](auto, size_t) { ++rows.tiles; });
   rows.q = workspace;
   rows.p = rows.q + kAttentionRows * head_dim;
   rows.block = rows.p + kAttentionRows * kAttentionBlock;
   std::fill(std::begin(rows.max), std::end(rows.max), kMinusInfinity);
-  std::fill(std::begin(rows.sum), std::end(rows.sum), 0.0f);
   ForEachTile(count, [&](auto tile_rows, size_t tile) {
     for (size_t i = 0; i < tile_rows; ++i) {
       const size_t r = tile + i;
