@@ -105,11 +105,12 @@ class Decoder {
   // Consecutive batch items that are consecutive tokens of one sequence, all of them in the same
   // chunk of keys, and the chunks one KV head's attention goes through without a break.
   struct AttentionTask {
-    size_t first;  // Batch item.
-    size_t count;
-    size_t kv_head;
+    size_t first = 0;  // Batch item.
+    size_t count = 0;
+    size_t kv_head = 0;
     Range chunks;
-    size_t middle;  // Of its part of the cost of all tasks: whoever has that in his share does it.
+    size_t middle =
+        0;  // Of its part of the cost of all tasks: whoever has that in his share does it.
   };
   // The query heads of the task's tokens that share its KV head.
   MatrixView<const float> Queries(const AttentionTask& task) const;
