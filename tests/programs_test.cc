@@ -337,7 +337,7 @@ TEST_F(ProgramsTest, InterruptedProgramsExitWith130) {
   const std::string model = dir / "model.pglm";
   ConvertEndlessModel(model);
   const ProgramResult result = RunCommand(
-      "timeout --preserve-status -s INT 2 " +
+      "timeout --foreground --preserve-status -s INT 2 " +  // One signal; without, two.
       Command("run_glm", {"-m", model, "-p", "The kettle", "-c", "1000000", "--stats", "json"}));
   EXPECT_EQ(result.exit_code, 130) << result.err;
   EXPECT_TRUE(Contains(result.err, "\"generated_tokens\":"));
