@@ -103,14 +103,14 @@ class Decoder {
   void Multiply(const PackedMatrix& w, const float* bias, const Activations& x, size_t first,
                 size_t count, Range panels, MatrixView<float> y);
   // Consecutive batch items that are consecutive tokens of one sequence, all of them in the same
-  // chunk of keys, and the chunks one KV head's attention goes through without a break.
+  // chunk of keys, and the chunks one KV head's attention goes through without a break. A task
+  // belongs to the worker in whose share of all cost its middle lies.
   struct AttentionTask {
     size_t first = 0;  // Batch item.
     size_t count = 0;
     size_t kv_head = 0;
     Range chunks;
-    size_t middle =
-        0;  // Of its part of the cost of all tasks: whoever has that in his share does it.
+    size_t middle = 0;
   };
   // The query heads of the task's tokens that share its KV head.
   MatrixView<const float> Queries(const AttentionTask& task) const;
