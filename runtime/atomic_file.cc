@@ -8,17 +8,12 @@
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 namespace pocketglm {
 namespace {
-
-Status SystemError(const std::string& path, const std::string& action) {
-  return Status::Error(path + ": cannot " + action + ": " + std::strerror(errno));
-}
 
 std::string DirectoryOf(const std::string& path) {
   const size_t slash = path.rfind('/');

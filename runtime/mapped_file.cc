@@ -5,16 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <limits>
 
 namespace pocketglm {
 namespace {
-
-Status SystemError(const std::string& path, const std::string& action) {
-  return Status::Error(path + ": cannot " + action + ": " + std::strerror(errno));
-}
 
 // Maps the open file `fd`; the mapping outlives the descriptor.
 StatusOr<std::span<const uint8_t>> MapDescriptor(int fd, const std::string& path) {

@@ -7,6 +7,7 @@
 #define POCKETGLM_RUNTIME_STATUS_H_
 
 #include <cassert>
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,9 @@ class [[nodiscard]] StatusOr {
   std::optional<T> value_;
   Status status_;
 };
+
+// "<name>: cannot <action>: <why>", after a call of the system that failed and left `error`.
+Status SystemError(const std::string& name, const std::string& action, int error = errno);
 
 }  // namespace pocketglm
 

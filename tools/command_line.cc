@@ -221,7 +221,7 @@ Status Engine::CheckTokens(std::span<const int32_t> tokens) const {
 StatusOr<std::string> ReadText(const std::string& path) {
   std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
   const std::string name = path == "-" ? "standard input" : path;
-  if (file == nullptr) return Status::Error(name + ": cannot open: " + std::strerror(errno));
+  if (file == nullptr) return SystemError(name, "open");
   std::string text;
   char buffer[65536];
   for (size_t n;
@@ -231,7 +231,7 @@ StatusOr<std::string> ReadText(const std::string& path) {
   const bool failed = std::ferror(file) != 0;
   const int error = errno;
   if (file != stdin) std::fclose(file);
-  if (failed) return Status::Error(name + ": cannot read: " + std::strerror(error));
+  if (failed) return SystemError(name, "read", error);
   if (text.size() > kMaxText) {
     return Status::Error(name + ": expected at most " + std::to_string(kMaxText) +
                          " bytes of text, found more");
