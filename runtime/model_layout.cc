@@ -20,6 +20,14 @@ constexpr TypeName kTypes[] = {
     {"int8", WeightType::kInt8},
     {"int4", WeightType::kInt4},
 };
+static_assert([] {
+  for (size_t i = 0; i < std::size(kTypes); ++i) {
+    if (kTypes[i].type != static_cast<WeightType>(i)) return false;
+  }
+  return true;
+}());
+
+const char* WeightTypeName(WeightType type) { return kTypes[static_cast<size_t>(type)].name; }
 
 // Collects specs and follows each with the pad its length asks for.
 class SpecList {
@@ -93,14 +101,6 @@ class SpecList {
 };
 
 }  // namespace
-
-const char* WeightTypeName(WeightType type) { return kTypes[static_cast<size_t>(type)].name; }
-static_assert([] {
-  for (size_t i = 0; i < std::size(kTypes); ++i) {
-    if (kTypes[i].type != static_cast<WeightType>(i)) return false;
-  }
-  return true;
-}());
 
 std::string WeightTypeNames() {
   std::string names;

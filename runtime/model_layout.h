@@ -61,8 +61,6 @@ inline constexpr size_t kDefaultGroup = 64;
 inline constexpr Quantization kF32Weights = {WeightType::kF32, 0};
 inline constexpr Quantization kBf16Weights = {WeightType::kBf16, 0};
 
-// "f32", "bf16", "int8", "int4".
-const char* WeightTypeName(WeightType type);
 // "f32", "int4-g64": as model files and messages call it.
 std::string QuantizationName(const Quantization& quantization);
 // The inverse. The error does not say where the name came from: the caller does.

@@ -53,9 +53,25 @@ void OnBusError(int) {
   _exit(kExitError);
 }
 
+// The name, version, commit, compiler and ISA levels of this build: what --version prints.
+std::string VersionText(const char* program) {
+  std::string text = std::string(program) + " (PocketGLM) " + POCKETGLM_VERSION + ", commit " +
+                     kCommit + ", built with ";
+#if defined(__clang__)
+  text += "clang " __clang_version__;
+#else
+  text += "g++ " __VERSION__;
+#endif
+  text += ", levels";
+  for (const IsaLevel level : BuiltIsaLevels()) {
+    text += " " + std::string(IsaLevelName(level)) + (CpuSupports(level) ? "" : " (not here)");
+  }
+  return text;
+}
+
 }  // namespace
 
-const char* Engine::kv_name() const { return kKvNames[static_cast<size_t>(kv_type())]; }
+const char* Engine::kv_name() const { return kKvNames[static_cast<size_t>(session_options_.kv)]; }
 
 int PrintError(const char* program, const Status& status) {
   std::fprintf(stderr, "%s: error: %s\n", program, status.message().c_str());
@@ -71,21 +87,6 @@ int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, c
   } catch (const std::bad_alloc&) {
     return PrintError(program, Status::Error("out of memory: an allocation was refused"));
   }
-}
-
-std::string VersionText(const char* program) {
-  std::string text = std::string(program) + " (PocketGLM) " + POCKETGLM_VERSION + ", commit " +
-                     kCommit + ", built with ";
-#if defined(__clang__)
-  text += "clang " __clang_version__;
-#else
-  text += "g++ " __VERSION__;
-#endif
-  text += ", levels";
-  for (const IsaLevel level : BuiltIsaLevels()) {
-    text += " " + std::string(IsaLevelName(level)) + (CpuSupports(level) ? "" : " (not here)");
-  }
-  return text;
 }
 
 std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv) {

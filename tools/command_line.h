@@ -30,9 +30,6 @@ int PrintError(const char* program, const Status& status);
 // small allocation, room under a file size limit, and pages of a mapped file that was cut short.
 int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, char** argv);
 
-// The name, version, commit, compiler and ISA levels of this build: what --version prints.
-std::string VersionText(const char* program);
-
 // Parses the command line. Returns the exit code if the program is thereby done: after --help and
 // --version, and on a usage error, which is printed.
 std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv);
@@ -62,7 +59,6 @@ class Engine {
   const Model& model() const { return model_; }
   const Kernels& kernels() const { return *kernels_; }
   ThreadPool& pool() { return *pool_; }  // NOLINT(bugprone-unchecked-optional-access): by Load().
-  KvType kv_type() const { return session_options_.kv; }
   const char* kv_name() const;
   size_t context() const { return session_options_.context; }
 

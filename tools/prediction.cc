@@ -20,12 +20,8 @@ size_t Best(std::span<const float> x) {
   return static_cast<size_t>(std::max_element(x.begin(), x.end()) - x.begin());
 }
 
-}  // namespace
-
-double NegativeLogLikelihood(std::span<const float> logits, int32_t target) {
-  return LogSumExp(logits) - static_cast<double>(logits[static_cast<size_t>(target)]);
-}
-
+// sum_i r_i (ln r_i - ln p_i), where r and p are the softmax of `reference` and `logits`, which are
+// equally long.
 double KlDivergence(std::span<const float> reference, std::span<const float> logits) {
   assert(reference.size() == logits.size());
   const double reference_sum = LogSumExp(reference);
@@ -37,6 +33,12 @@ double KlDivergence(std::span<const float> reference, std::span<const float> log
     divergence += std::exp(log_reference) * (log_reference - log_probability);
   }
   return divergence;
+}
+
+}  // namespace
+
+double NegativeLogLikelihood(std::span<const float> logits, int32_t target) {
+  return LogSumExp(logits) - static_cast<double>(logits[static_cast<size_t>(target)]);
 }
 
 void CompareOn(std::span<const int32_t> window, Session& session, Session& reference,

@@ -14,15 +14,12 @@ namespace pocketglm {
 // ln(sum_i exp(logits[i])) - logits[target]: what the model was surprised by, in nats.
 double NegativeLogLikelihood(std::span<const float> logits, int32_t target);
 
-// sum_i r_i (ln r_i - ln p_i), where r and p are the softmax of `reference` and `logits`, which are
-// equally long: the Kullback-Leibler divergence of the model from the reference, in nats. 0 or, by
-// rounding, a little less where the two are the same.
-double KlDivergence(std::span<const float> reference, std::span<const float> logits);
-
 // Sums over the tokens that a model and its reference predicted.
 struct PredictionSums {
   size_t predicted = 0;
   size_t same_best = 0;  // Tokens for which both take the same to be the most likely.
+  // Kullback-Leibler divergences of the model from the reference, in nats. Where the two are the
+  // same they are 0 or, by rounding, a little less.
   double divergence = 0;
   double nll = 0;
   double reference_nll = 0;
