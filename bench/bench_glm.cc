@@ -17,6 +17,7 @@
 #include "arch/topology.h"
 #include "bench/roofline.h"
 #include "tools/command_line.h"
+#include "tools/engine.h"
 
 namespace pocketglm {
 namespace {

@@ -12,7 +12,7 @@
 #include "runtime/generate.h"
 #include "runtime/sampler.h"
 #include "runtime/status.h"
-#include "tools/command_line.h"
+#include "tools/engine.h"
 
 namespace pocketglm {
 

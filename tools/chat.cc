@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/atomic_file.h"
+#include "tools/command_line.h"
 #include "tools/line_reader.h"
 #include "tools/signals.h"
 

@@ -9,7 +9,7 @@
 #include "runtime/conversation.h"
 #include "runtime/sampler.h"
 #include "tools/answer.h"
-#include "tools/command_line.h"
+#include "tools/engine.h"
 
 namespace pocketglm {
 

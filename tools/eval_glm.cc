@@ -17,6 +17,7 @@
 #include "runtime/conversation.h"
 #include "runtime/json.h"
 #include "tools/command_line.h"
+#include "tools/engine.h"
 #include "tools/npy_writer.h"
 #include "tools/prediction.h"
 

@@ -11,6 +11,7 @@
 #include "tools/answer.h"
 #include "tools/chat.h"
 #include "tools/command_line.h"
+#include "tools/engine.h"
 #include "tools/progress_bar.h"
 #include "tools/signals.h"
 
