@@ -249,6 +249,22 @@ TEST_F(LimitsTest, KilledConversionsLeaveNoModel) {
   }
 }
 
+TEST_F(LimitsTest, InterruptedModelsAreRemoved) {
+  const TempDir dir;
+  const std::string out = dir / "out.pglm";
+  for (const std::string signal : {"INT", "TERM"}) {
+    SCOPED_TRACE(signal);
+    const ProgramResult result =
+        RunCommand(Command("synth_glm", {"--shape", "glm-edge-1.5b", "-o", out}) + " & " +
+                   Await("ls " + Quoted(out) + "* >/dev/null 2>&1") + "kill -" + signal +
+                   " $!; wait $!; echo \"ended with $?\"");
+    EXPECT_EQ(result.out, "ended with 130\n");
+    EXPECT_TRUE(result.err.starts_with("synth_glm: error: ")) << result.err;
+    EXPECT_EQ(LineCount(result.err), 1u) << result.err;
+    EXPECT_TRUE(dir.Files().empty());
+  }
+}
+
 TEST_F(LimitsTest, ModelsCutShortWhileInUseEndInAnError) {
   const TempDir dir;
   const std::string model = dir / "model.pglm";

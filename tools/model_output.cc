@@ -1,18 +1,13 @@
 #include "tools/model_output.h"
 
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 
 #include "tools/command_line.h"
 #include "tools/progress_bar.h"
+#include "tools/signals.h"
 
 namespace pocketglm {
-namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-}  // namespace
 
 void AddOutputFlags(CLI::App& app, OutputFlags& flags) {
   app.add_option("-o,--output", flags.path, "The model file to write, usually named *.pglm")
@@ -36,20 +31,20 @@ std::optional<Quantization> QuantizationOf(const CLI::App& app, const OutputFlag
 
 int MakeModelFile(const CLI::App& app, const OutputFlags& flags,
                   const std::function<StatusOr<uint64_t>(const ModelProgress&)>& make) {
-  std::signal(SIGINT, [](int) { interrupted = 1; });
-  std::signal(SIGTERM, [](int) { interrupted = 1; });
+  CatchSignals(SecondInterrupt::kIsCaught);
+  CatchTermination();
   ProgressBar bar;
   const auto start = std::chrono::steady_clock::now();
   const StatusOr<uint64_t> bytes =
       make([&bar](uint64_t done, uint64_t total, std::string_view tensor) {
         bar.Update(done, total, tensor);
-        return interrupted == 0;
+        return !Interrupted();
       });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   bar.Clear();
   if (!bytes.ok()) {
     PrintError(app.get_name().c_str(), bytes.status());
-    return interrupted != 0 ? kExitInterrupted : kExitError;
+    return Interrupted() ? kExitInterrupted : kExitError;
   }
   const double megabytes = static_cast<double>(*bytes) * 1e-6;
   std::fprintf(stderr, "%s: %.1f MB in %.1f s (%.0f MB/s)\n", flags.path.c_str(), megabytes,

@@ -21,7 +21,7 @@ int wakeup_pipe[2] = {-1, -1};
 
 void OnSignal(int signal) {
   const int saved_errno = errno;
-  (signal == SIGINT ? interrupted : redraw) = true;
+  (signal == SIGINT || signal == SIGTERM ? interrupted : redraw) = true;
   [[maybe_unused]] const ssize_t written = write(wakeup_pipe[1], "", 1);
   errno = saved_errno;
 }
@@ -51,6 +51,8 @@ void CatchSignals(SecondInterrupt second) {
   Catch(SIGINT, second == SecondInterrupt::kEndsProgram ? static_cast<int>(SA_RESETHAND) : 0);
   std::signal(SIGPIPE, SIG_IGN);
 }
+
+void CatchTermination() { Catch(SIGTERM, 0); }
 
 void CatchRedrawSignals() {
   Catch(SIGWINCH, 0);

@@ -1,4 +1,5 @@
-// Ctrl-C as something that loops look at and that waiting for input ends on.
+// Signals, all of them: Ctrl-C as something that loops look at and that waiting for input ends on,
+// and lost pages as an end with an error.
 #ifndef POCKETGLM_TOOLS_SIGNALS_H_
 #define POCKETGLM_TOOLS_SIGNALS_H_
 
@@ -14,6 +15,9 @@ enum class SecondInterrupt : uint8_t {
 // From here on SIGINT sets a flag, and a write to a pipe that nobody reads fails with EPIPE.
 void CatchSignals(SecondInterrupt second);
 
+// From here on SIGTERM is one more SIGINT.
+void CatchTermination();
+
 // Makes WaitForInput hear of what a line editor has to redraw after.
 void CatchRedrawSignals();
 
@@ -23,7 +27,7 @@ void ClearInterrupt();
 // What ended the waiting.
 enum class Wakeup : uint8_t {
   kInput,      // There is something to read, or the end of input.
-  kInterrupt,  // SIGINT, now or since ClearInterrupt.
+  kInterrupt,  // An interrupt, now or since ClearInterrupt.
   kRedraw,     // The terminal has another size, or the program was stopped and goes on.
 };
 Wakeup WaitForInput(int fd);
