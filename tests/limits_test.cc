@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -265,15 +266,22 @@ TEST_F(LimitsTest, InterruptedModelsAreRemoved) {
   }
 }
 
+// In one error, also where two threads miss a page at the same moment, as they do in some runs.
 TEST_F(LimitsTest, ModelsCutShortWhileInUseEndInAnError) {
   const TempDir dir;
+  const std::string whole = dir / "whole.pglm";
+  ConvertEndlessModel(whole);
   const std::string model = dir / "model.pglm";
-  ConvertEndlessModel(model);
   const std::string answer = Quoted(dir / "answer");
-  const ProgramResult result = RunCommand(
-      Command("run_glm", {"-m", model, "-p", "The kettle", "-c", "1000000"}) + " > " + answer +
-      " & " + Await("[ -s " + answer + " ]") + ": > " + Quoted(model) + "; wait $!");
-  ExpectError(result, "run_glm", "a file in use could not be read");
+  const std::string run =
+      Command("run_glm", {"-m", model, "-p", "The kettle", "-c", "1000000", "-t", "2"});
+  for (int i = 0; i < 20; ++i) {
+    std::filesystem::copy_file(whole, model, std::filesystem::copy_options::overwrite_existing);
+    const ProgramResult result =
+        RunCommand("rm -f " + answer + "; " + run + " > " + answer + " & " +
+                   Await("[ -s " + answer + " ]") + ": > " + Quoted(model) + "; wait $!");
+    ExpectError(result, "run_glm", "a file in use could not be read");
+  }
 }
 
 }  // namespace

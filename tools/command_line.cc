@@ -1,32 +1,18 @@
 #include "tools/command_line.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <new>
 
 #include "arch/level.h"
 #include "tools/commit.h"
+#include "tools/signals.h"
 
 namespace pocketglm {
 namespace {
 
 constexpr size_t kMaxText = size_t{1} << 28;
-
-const char* running_program = "";  // For the signal handler.
-
-// A page of a mapped file is not there any more. All that may be done here is to say so and leave.
-void OnBusError(int) {
-  for (const char* text : {running_program,
-                           ": error: a file in use could not be read: it was made shorter, or its"
-                           " disk failed\n"}) {
-    (void)!write(STDERR_FILENO, text, std::strlen(text));
-  }
-  _exit(kExitError);
-}
 
 // The name, version, commit, compiler and ISA levels of this build: what --version prints.
 std::string VersionText(const char* program) {
@@ -52,8 +38,7 @@ int PrintError(const char* program, const Status& status) {
 }
 
 int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, char** argv) {
-  running_program = program;
-  std::signal(SIGBUS, OnBusError);
+  EndOnLostPages(program);
   std::signal(SIGXFSZ, SIG_IGN);  // Writing then fails and says why.
   try {
     return main(argc, argv);

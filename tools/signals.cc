@@ -7,6 +7,10 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "tools/command_line.h"
 
 namespace pocketglm {
 namespace {
@@ -26,9 +30,20 @@ void OnSignal(int signal) {
   errno = saved_errno;
 }
 
-void Catch(int signal, int flags) {
+char lost_pages_line[160];  // Complete before there can be a signal, and written in one piece.
+std::atomic<bool> pages_lost = false;
+
+// All that may be done here is to say so and leave. Of several threads that miss a page at the same
+// time the first does, and the others wait for the end.
+void OnLostPage(int) {
+  while (pages_lost.exchange(true)) pause();
+  (void)!write(STDERR_FILENO, lost_pages_line, std::strlen(lost_pages_line));
+  _exit(kExitError);
+}
+
+void Catch(int signal, int flags, void (*handler)(int) = OnSignal) {
   struct sigaction action = {};
-  action.sa_handler = OnSignal;
+  action.sa_handler = handler;
   action.sa_flags = SA_RESTART | flags;
   sigaction(signal, &action, nullptr);
 }
@@ -57,6 +72,14 @@ void CatchTermination() { Catch(SIGTERM, 0); }
 void CatchRedrawSignals() {
   Catch(SIGWINCH, 0);
   Catch(SIGCONT, 0);
+}
+
+void EndOnLostPages(const char* program) {
+  std::snprintf(lost_pages_line, sizeof(lost_pages_line),
+                "%s: error: a file in use could not be read: it was made shorter, or its disk "
+                "failed\n",
+                program);
+  Catch(SIGBUS, 0, OnLostPage);
 }
 
 bool Interrupted() { return interrupted; }

@@ -21,6 +21,10 @@ void CatchTermination();
 // Makes WaitForInput hear of what a line editor has to redraw after.
 void CatchRedrawSignals();
 
+// From here on the program ends with an error, "<program>: error: ...", when a page of a mapped
+// file is not there any more.
+void EndOnLostPages(const char* program);
+
 bool Interrupted();
 void ClearInterrupt();
 
