@@ -2,11 +2,11 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "arch/level.h"
 #include "runtime/process_memory.h"
+#include "tools/output.h"
 #include "tools/progress_bar.h"
 #include "tools/signals.h"
 
@@ -15,13 +15,6 @@ namespace {
 
 double PerSecond(size_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
-}
-
-// Writes to stdout at once. Returns 0, or the errno of what went wrong: EPIPE once nobody reads.
-int Emit(const std::string& text) {
-  const bool written =
-      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  return written ? 0 : errno;
 }
 
 void PrintJson(Engine& engine, const std::string& model, const Conversation& conversation,
@@ -47,8 +40,7 @@ void PrintJson(Engine& engine, const std::string& model, const Conversation& con
       {"rss_anon_bytes", memory.anonymous},
       {"kv_bytes", conversation.kv_bytes()},
   };
-  std::fprintf(stderr, "%s\n",
-               stats.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  std::fprintf(stderr, "%s\n", JsonText(stats).c_str());
 }
 
 }  // namespace
@@ -73,17 +65,14 @@ StatusOr<Answer> PrintAnswer(Conversation& conversation, const std::vector<int32
   options.on_prompt = show_progress;
   options.on_text = [&](const std::string& text) {
     answer.text += text;
-    write_error = Emit(text);
+    write_error = WriteOutput(text);
     return write_error == 0 && !Interrupted();
   };
   show_progress(0);
   answer.result = conversation.Ask(message, sampler, options);
   progress.Clear();
-  if (write_error == 0) write_error = Emit("\n");
-  if (write_error != 0 && write_error != EPIPE) {
-    return Status::Error(std::string("standard output: cannot write: ") +
-                         std::strerror(write_error));
-  }
+  if (write_error == 0) write_error = WriteOutput("\n");
+  if (write_error != 0 && write_error != EPIPE) return OutputError(write_error);
   answer.reader_left = write_error == EPIPE;
   return answer;
 }

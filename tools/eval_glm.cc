@@ -1,12 +1,9 @@
 // eval_glm: looks at a model from outside. Perplexity of a text, divergence from another model on
 // it, logits of a token sequence, token ids of a text, exact match on questions and answers.
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -19,6 +16,7 @@
 #include "tools/command_line.h"
 #include "tools/engine.h"
 #include "tools/npy_writer.h"
+#include "tools/output.h"
 #include "tools/prediction.h"
 
 namespace pocketglm {
@@ -75,11 +73,6 @@ void AddFlags(CLI::App& app, Flags& flags) {
       "  eval_glm -m demo.pglm -f tests/data/eval_en.txt -c 256\n"
       "  eval_glm -m demo-int4.pglm -f tests/data/eval_en.txt -c 256 --kl demo.pglm\n"
       "  eval_glm -m demo.pglm --tokens 1,2,3 --logits logits.npy --batch 1");
-}
-
-// On one line. Paths need not be UTF-8.
-std::string JsonText(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 StatusOr<std::vector<int32_t>> EncodeText(const Engine& engine, const Flags& flags,
@@ -355,12 +348,6 @@ Status Run(const CLI::App& app, Flags flags) {
   if (given("--tokens")) return TokenLogits(*engine, flags, tokens);
   if (given("--qa")) return AnswerQuestions(*engine, flags);
   return Tokenize(*engine, flags);
-}
-
-// What was printed is only then written.
-Status FlushOutput() {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return Status();
-  return Status::Error(std::string("standard output: cannot write: ") + std::strerror(errno));
 }
 
 int Main(int argc, char** argv) {
