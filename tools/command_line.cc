@@ -37,6 +37,11 @@ int PrintError(const char* program, const Status& status) {
   return kExitError;
 }
 
+int PrintUsageError(const std::string& program, const std::string& problem) {
+  PrintError(program.c_str(), Status::Error(problem + " (see " + program + " --help)"));
+  return kExitUsage;
+}
+
 int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, char** argv) {
   EndOnLostPages(program);
   std::signal(SIGXFSZ, SIG_IGN);  // Writing then fails and says why.
@@ -54,9 +59,7 @@ std::optional<int> ParseCommandLine(CLI::App& app, int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "%s: error: %s (see %s --help)\n", app.get_name().c_str(), error.what(),
-                 app.get_name().c_str());
-    return kExitUsage;
+    return PrintUsageError(app.get_name(), error.what());
   }
   return std::nullopt;
 }

@@ -16,6 +16,10 @@ enum ExitCode : uint8_t { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitInte
 // Prints "<program>: error: <message>" and returns kExitError.
 int PrintError(const char* program, const Status& status);
 
+// Prints what is wrong with the flags as such an error, says where to read more, and returns
+// kExitUsage.
+int PrintUsageError(const std::string& program, const std::string& problem);
+
 // Runs the main of a program such that what the system refuses it ends in an error: memory for a
 // small allocation, room under a file size limit, and pages of a mapped file that was cut short.
 int RunMain(const char* program, int (*main)(int argc, char** argv), int argc, char** argv);

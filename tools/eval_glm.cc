@@ -359,11 +359,8 @@ int Main(int argc, char** argv) {
   const size_t uses =
       app.count("-f") + app.count("--tokens") + app.count("--tokenize") + app.count("--qa");
   if (uses != 1) {
-    std::fprintf(
-        stderr,
-        "%s: error: expected one of -f, --tokens, --tokenize and --qa, found %zu (see %s --help)\n",
-        kProgram, uses, kProgram);
-    return kExitUsage;
+    return PrintUsageError(kProgram, "expected one of -f, --tokens, --tokenize and --qa, found " +
+                                         std::to_string(uses));
   }
   Status status = Run(app, flags);
   if (status.ok()) status = FlushOutput();

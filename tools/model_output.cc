@@ -23,9 +23,7 @@ void AddOutputFlags(CLI::App& app, OutputFlags& flags) {
 std::optional<Quantization> QuantizationOf(const CLI::App& app, const OutputFlags& flags) {
   const StatusOr<Quantization> quantization = MakeQuantization(flags.type, flags.group);
   if (quantization.ok()) return *quantization;
-  const std::string& program = app.get_name();
-  std::fprintf(stderr, "%s: error: --quant, --group: %s (see %s --help)\n", program.c_str(),
-               quantization.status().message().c_str(), program.c_str());
+  PrintUsageError(app.get_name(), "--quant, --group: " + quantization.status().message());
   return std::nullopt;
 }
 

@@ -221,8 +221,7 @@ int Main(int argc, char** argv) {
   AddFlags(app, flags);
   if (const std::optional<int> exit_code = ParseCommandLine(app, argc, argv)) return *exit_code;
   if (const std::string error = UsageError(app, flags); !error.empty()) {
-    std::fprintf(stderr, "%s: error: %s (see %s --help)\n", kProgram, error.c_str(), kProgram);
-    return kExitUsage;
+    return PrintUsageError(kProgram, error);
   }
   const StatusOr<int> exit_code = Run(app, flags);
   return exit_code.ok() ? *exit_code : PrintError(kProgram, exit_code.status());
