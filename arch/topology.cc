@@ -1,5 +1,7 @@
 #include "arch/topology.h"
 
+#include <cpuinfo.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -11,8 +13,6 @@
 
 #if defined(__linux__)
 #include <sched.h>
-#else
-#include <cpuinfo.h>
 #endif
 
 namespace pocketglm {
@@ -102,6 +102,13 @@ size_t AvailableCpuCount() {
 #else
   return cpuinfo_initialize() ? std::max<size_t>(1, cpuinfo_get_processors_count()) : 1;
 #endif
+}
+
+size_t LastLevelCacheBytes() {
+  if (!cpuinfo_initialize()) return 0;
+  if (cpuinfo_get_l3_caches_count() != 0) return cpuinfo_get_l3_cache(0)->size;
+  if (cpuinfo_get_l2_caches_count() != 0) return cpuinfo_get_l2_cache(0)->size;
+  return 0;
 }
 
 }  // namespace pocketglm

@@ -1,4 +1,4 @@
-// How many threads the machine has room for.
+// How many threads the machine has room for, and how much its caches hold.
 #ifndef POCKETGLM_ARCH_TOPOLOGY_H_
 #define POCKETGLM_ARCH_TOPOLOGY_H_
 
@@ -15,6 +15,10 @@ size_t DefaultThreadCount();
 // The number of threads that can be on a CPU at the same time: logical CPUs inside the affinity
 // mask, but no more than the cgroup CPU quota. At least 1. More threads than this must not spin.
 size_t AvailableCpuCount();
+
+// The size in bytes of one last-level cache: level 3, or 2 where there is no third. 0 when nobody
+// tells.
+size_t LastLevelCacheBytes();
 
 // The parts of DefaultThreadCount() that read files of the Linux kernel. `root` stands in front of
 // /proc and /sys; it is empty except in tests.

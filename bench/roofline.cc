@@ -1,6 +1,5 @@
 #include "bench/roofline.h"
 
-#include <cpuinfo.h>
 #include <time.h>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -14,6 +13,8 @@
 #include <memory>
 #include <thread>
 #include <vector>
+
+#include "arch/topology.h"
 
 namespace pocketglm {
 namespace {
@@ -253,14 +254,8 @@ HugeBuffer AllocateHuge(size_t bytes) {
 }
 
 size_t ColdBytes(size_t threads) {
-  size_t cache = size_t{32} << 20;  // Where nobody tells.
-  if (cpuinfo_initialize()) {
-    if (cpuinfo_get_l3_caches_count() != 0) {
-      cache = cpuinfo_get_l3_cache(0)->size;
-    } else if (cpuinfo_get_l2_caches_count() != 0) {
-      cache = cpuinfo_get_l2_cache(0)->size;
-    }
-  }
+  size_t cache = LastLevelCacheBytes();
+  if (cache == 0) cache = size_t{32} << 20;  // Nobody tells.
   return std::clamp(8 * cache / threads, size_t{256} << 20, size_t{1} << 30);
 }
 

@@ -101,5 +101,12 @@ TEST_F(TopologyTest, DefaultIsAtLeastOneAndAtMostAllCpus) {
   EXPECT_LE(DefaultThreadCount(), std::max(1u, std::thread::hardware_concurrency()));
 }
 
+TEST(LastLevelCacheTest, IsUnknownOrOfTheSizeOfACache) {
+  const size_t bytes = LastLevelCacheBytes();
+  if (bytes == 0) GTEST_SKIP() << "nobody tells here";
+  EXPECT_GE(bytes, size_t{1} << 15);
+  EXPECT_LE(bytes, size_t{1} << 32);
+}
+
 }  // namespace
 }  // namespace pocketglm
