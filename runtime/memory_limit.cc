@@ -91,9 +91,7 @@ Status CheckMemory(const std::string& path, std::span<const MemoryPart> parts,
   }
   if (needed <= limit.available) return {};
   return Status::Error(path + ": expected " + InWords(needed) + " of free memory (" + sum +
-                       "), found " + InWords(limit.available) + " (" + limit.source +
-                       "); a shorter context, --kv int8 and a smaller --batch need less, --force"
-                       " tries all the same");
+                       "), found " + InWords(limit.available) + " (" + limit.source + ")");
 }
 
 }  // namespace pocketglm
