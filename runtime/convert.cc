@@ -199,12 +199,8 @@ StatusOr<TextSide> ReadTextSide(const HfCheckpoint& checkpoint, const ModelConfi
     return text;
   }
   POCKETGLM_ASSIGN_OR_RETURN(text.tokenizer, CompileTokenizer(checkpoint.tokenizer(), path));
-  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::FromBlob(text.tokenizer, path));
-  if (tokenizer.vocab_size() > config.vocab_size) {
-    return Status::Error(path + ": expected at most " + std::to_string(config.vocab_size) +
-                         " tokens, the model's vocab_size, found " +
-                         std::to_string(tokenizer.vocab_size()));
-  }
+  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer tokenizer,
+                             Tokenizer::ForModel(text.tokenizer, config.vocab_size, path));
   const std::string chat_format = ChatFormatOf(config.architecture, checkpoint.chat_template());
   const StatusOr<ChatFormat> chat = ChatFormat::Create(chat_format, tokenizer, path);
   if (chat.ok()) {

@@ -164,6 +164,15 @@ StatusOr<Tokenizer> Tokenizer::FromBlob(std::span<const uint8_t> blob, const std
   return Tokenizer(opened, std::move(pre_tokenizer));
 }
 
+StatusOr<Tokenizer> Tokenizer::ForModel(std::span<const uint8_t> blob, size_t vocab_size,
+                                        const std::string& where) {
+  POCKETGLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, FromBlob(blob, where));
+  if (tokenizer.vocab_size() <= vocab_size) return tokenizer;
+  return Status::Error(where + ": expected at most " + std::to_string(vocab_size) +
+                       " tokens, the model's vocab_size, found " +
+                       std::to_string(tokenizer.vocab_size()));
+}
+
 Tokenizer::Tokenizer(const TokenizerBlob& blob, PreTokenizer pre_tokenizer)
     : blob_(blob),
       pre_tokenizer_(std::move(pre_tokenizer)),

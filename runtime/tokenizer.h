@@ -35,6 +35,11 @@ class Tokenizer {
   // message: "demo.pglm: tensor tokenizer".
   static StatusOr<Tokenizer> FromBlob(std::span<const uint8_t> blob, const std::string& where);
 
+  // The same for a model whose embedding has `vocab_size` rows: more tokens than these are an
+  // error. Fewer are usual, models round up.
+  static StatusOr<Tokenizer> ForModel(std::span<const uint8_t> blob, size_t vocab_size,
+                                      const std::string& where);
+
   // The ids of `text`, without anything in front of or behind them. Time grows linearly with the
   // text and with n log n in a single piece. Fails on text that is not UTF-8, naming the byte, and
   // on text of 2 GiB or more. May be called from several threads at once.

@@ -88,6 +88,12 @@ std::span<const uint8_t> Model::tokenizer() const {
   return tensor == nullptr ? std::span<const uint8_t>() : tensor->data;
 }
 
+StatusOr<Tokenizer> Model::OpenTokenizer() const {
+  const std::string where = file.file.path() + ": tensor tokenizer";
+  if (tokenizer().empty()) return Status::Error(where + ": expected one, found none");
+  return Tokenizer::ForModel(tokenizer(), config().vocab_size, where);
+}
+
 StatusOr<Model> LoadModel(const std::string& path) {
   POCKETGLM_ASSIGN_OR_RETURN(ModelFile file, OpenModelFile(path));
   Model model;

@@ -13,6 +13,7 @@
 #include "runtime/model_config.h"
 #include "runtime/model_file.h"
 #include "runtime/status.h"
+#include "runtime/tokenizer.h"
 
 namespace pocketglm {
 
@@ -49,6 +50,8 @@ struct Model {
   const std::vector<int32_t>& stop_ids() const { return file.metadata.stop_ids; }
   // The compiled tokenizer; empty if the model has none.
   std::span<const uint8_t> tokenizer() const;
+  // Opens it, all of it checked; an error if the model has none. `file` must outlive it.
+  StatusOr<Tokenizer> OpenTokenizer() const;
 };
 
 StatusOr<Model> LoadModel(const std::string& path);

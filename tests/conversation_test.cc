@@ -21,7 +21,7 @@ class ConversationTest : public testing::Test {
     StatusOr<Model> model = ConvertAndLoad(POCKETGLM_TEST_DATA "/demo", dir / "demo.pglm");
     ASSERT_TRUE(model.ok()) << model.status().message();
     model_ = new Model(*std::move(model));
-    StatusOr<Tokenizer> tokenizer = Tokenizer::FromBlob(model_->tokenizer(), "demo.pglm");
+    StatusOr<Tokenizer> tokenizer = model_->OpenTokenizer();
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
     tokenizer_ = new Tokenizer(*std::move(tokenizer));
   }

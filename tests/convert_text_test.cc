@@ -31,7 +31,7 @@ TEST(ConvertTextTest, StoresTheTokenizerAndNamesTheChatFormat) {
     const auto loaded = LoadModel(dir / "out.pglm");
     ASSERT_TRUE(loaded.ok()) << loaded.status().message();
     EXPECT_EQ(loaded->chat_format(), model_type);
-    const auto tokenizer = Tokenizer::FromBlob(loaded->tokenizer(), "out.pglm: tensor tokenizer");
+    const auto tokenizer = loaded->OpenTokenizer();
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
     EXPECT_EQ(tokenizer->vocab_size(), 862u);
     EXPECT_EQ(tokenizer->SpecialTokenId("<|user|>"), 7);

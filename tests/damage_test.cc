@@ -9,7 +9,6 @@
 
 #include "runtime/model_writer.h"
 #include "runtime/synthetic_model.h"
-#include "runtime/tokenizer.h"
 #include "runtime/weights.h"
 #include "tests/checkpoint_test_util.h"
 #include "tests/program_test_util.h"
@@ -67,7 +66,7 @@ void WriteTinyModel(const std::string& path, const Quantization& quantization) {
 Status Open(const std::string& path, Model* model) {
   POCKETGLM_ASSIGN_OR_RETURN(*model, LoadModel(path));
   if (model->tokenizer().empty()) return {};
-  return Tokenizer::FromBlob(model->tokenizer(), path + ": tensor tokenizer").status();
+  return model->OpenTokenizer().status();
 }
 
 void ExpectSame(const Model& found, const Model& expected) {

@@ -47,12 +47,13 @@ inline std::vector<uint8_t> BytesOf(const TensorSpec& spec) {
 
 // Writes every tensor in pieces of at most `piece` bytes.
 inline void WriteModel(const std::string& path, const ModelMetadata& metadata,
-                       size_t tokenizer_bytes, size_t piece = 1000) {
-  auto writer = ModelWriter::Create(path, metadata, tokenizer_bytes);
+                       const std::vector<uint8_t>& tokenizer, size_t piece = 1000) {
+  auto writer = ModelWriter::Create(path, metadata, tokenizer.size());
   ASSERT_TRUE(writer.ok()) << writer.status().message();
   for (const TensorSpec& spec : writer->tensors()) {
     if (spec.kind == TensorKind::kPad) continue;
-    const std::vector<uint8_t> bytes = BytesOf(spec);
+    const std::vector<uint8_t> bytes =
+        spec.kind == TensorKind::kTokenizer ? tokenizer : BytesOf(spec);
     for (size_t begin = 0; begin < bytes.size(); begin += piece) {
       const size_t size = std::min(piece, bytes.size() - begin);
       const Status status = writer->Append(std::span(bytes).subspan(begin, size));
@@ -63,6 +64,14 @@ inline void WriteModel(const std::string& path, const ModelMetadata& metadata,
   const Status status = writer->Finish();
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(std::filesystem::file_size(path), file_bytes);
+}
+
+// The same with a tokenizer that is none.
+inline void WriteModel(const std::string& path, const ModelMetadata& metadata,
+                       size_t tokenizer_bytes, size_t piece = 1000) {
+  WriteModel(path, metadata,
+             BytesOf({.name = "tokenizer", .shape = {tokenizer_bytes}, .bytes = tokenizer_bytes}),
+             piece);
 }
 
 class ModelFileTest : public testing::Test {

@@ -1,5 +1,6 @@
 #include "runtime/weights.h"
 
+#include "runtime/synthetic_tokenizer.h"
 #include "tests/model_file_test_util.h"
 
 namespace pocketglm {
@@ -64,6 +65,28 @@ TEST_F(WeightsTest, GlmHasNoSandwichNorms) {
   EXPECT_NE(layer.input_norm, nullptr);
   EXPECT_NE(layer.mlp_norm, nullptr);
   EXPECT_TRUE(model->tokenizer().empty());
+  EXPECT_EQ(model->OpenTokenizer().status().message(),
+            path_ + ": tensor tokenizer: expected one, found none");
+}
+
+// Every token has a row in the embedding; rows may be more.
+TEST_F(WeightsTest, TokenizersOfMoreTokensThanRowsAreRefused) {
+  const std::vector<uint8_t> blob = MakeSyntheticTokenizer(kSyntheticMinTokens);
+  const size_t tokens = Tokenizer::FromBlob(blob, "blob")->vocab_size();
+  for (const size_t rows : {tokens - 1, tokens, tokens + 1}) {
+    ModelMetadata metadata = TestMetadata();
+    const std::string vocab_size = "\"vocab_size\":";
+    metadata.config.replace(metadata.config.find(vocab_size + "37") + vocab_size.size(), 2,
+                            std::to_string(rows));
+    WriteModel(path_, metadata, blob);
+    const auto model = LoadModel(path_);
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_EQ(model->OpenTokenizer().status().message(),
+              rows >= tokens
+                  ? ""
+                  : path_ + ": tensor tokenizer: expected at most " + std::to_string(rows) +
+                        " tokens, the model's vocab_size, found " + std::to_string(tokens));
+  }
 }
 
 }  // namespace

@@ -74,14 +74,7 @@ Status Engine::Load(const EngineFlags& flags) {
   const size_t threads = flags.threads != 0 ? flags.threads : DefaultThreadCount();
   POCKETGLM_RETURN_IF_ERROR(CheckMemory(flags, threads, limit));
   if (!model_.tokenizer().empty()) {
-    POCKETGLM_ASSIGN_OR_RETURN(
-        tokenizer_, Tokenizer::FromBlob(model_.tokenizer(), path_ + ": tensor tokenizer"));
-    if (tokenizer_->vocab_size() > model_.config().vocab_size) {
-      return Status::Error(path_ + ": tensor tokenizer: expected at most " +
-                           std::to_string(model_.config().vocab_size) +
-                           " tokens, as the model has, found " +
-                           std::to_string(tokenizer_->vocab_size()));
-    }
+    POCKETGLM_ASSIGN_OR_RETURN(tokenizer_, model_.OpenTokenizer());
   }
   POCKETGLM_RETURN_IF_ERROR(StartThreads(threads));
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

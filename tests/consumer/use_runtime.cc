@@ -23,8 +23,7 @@ using namespace pocketglm;  // NOLINT(google-build-using-namespace): an example.
 
 Status Answer(const std::string& path, const std::string& prompt) {
   POCKETGLM_ASSIGN_OR_RETURN(const Model model, LoadModel(path));
-  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer tokenizer,
-                             Tokenizer::FromBlob(model.tokenizer(), path));
+  POCKETGLM_ASSIGN_OR_RETURN(const Tokenizer tokenizer, model.OpenTokenizer());
   POCKETGLM_ASSIGN_OR_RETURN(const ChatFormat format,
                              ChatFormat::Create(model.chat_format(), tokenizer, path));
   const std::vector<ChatMessage> messages = {{"user", prompt}};

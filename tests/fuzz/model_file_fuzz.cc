@@ -117,8 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   for (const KvType kv : {KvType::kF32, KvType::kF16, KvType::kInt8}) Decode(*model, kv);
-  if (model->tokenizer().empty()) return 0;
-  const auto tokenizer = Tokenizer::FromBlob(model->tokenizer(), "fuzz");
+  const auto tokenizer = model->OpenTokenizer();
   if (tokenizer.ok()) UseTokenizer(*tokenizer, /*lossless=*/false);
   return 0;
 }
