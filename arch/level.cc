@@ -93,9 +93,7 @@ std::string BuiltLevelNames() {
 
 std::string SupportedLevelNames() {
   std::string names;
-  for (IsaLevel level : kLevels) {
-    if (CpuSupports(level)) AppendListItem(IsaLevelName(level), names);
-  }
+  for (IsaLevel level : SupportedIsaLevels()) AppendListItem(IsaLevelName(level), names);
   return names;
 }
 
@@ -159,12 +157,17 @@ std::string MissingCpuFeatures(IsaLevel level) {
 
 bool CpuSupports(IsaLevel level) { return MissingCpuFeatures(level).empty(); }
 
-std::optional<IsaLevel> BestIsaLevel() {
-  std::optional<IsaLevel> best;
+std::vector<IsaLevel> SupportedIsaLevels() {
+  std::vector<IsaLevel> levels;
   for (IsaLevel level : kLevels) {
-    if (CpuSupports(level)) best = level;
+    if (CpuSupports(level)) levels.push_back(level);
   }
-  return best;
+  return levels;
+}
+
+std::optional<IsaLevel> BestIsaLevel() {
+  const std::vector<IsaLevel> levels = SupportedIsaLevels();
+  return levels.empty() ? std::nullopt : std::optional(levels.back());
 }
 
 IsaLevelChoice ChooseIsaLevel(std::string_view flag) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "arch/levels_generated.h"
 
@@ -30,6 +31,9 @@ std::optional<IsaLevel> ParseIsaLevel(std::string_view name);
 
 // Whether the CPU has, and the operating system saves the registers of, everything `level` needs.
 bool CpuSupports(IsaLevel level);
+
+// The levels of this build that the CPU supports, worst first. Empty on a CPU below the lowest.
+std::vector<IsaLevel> SupportedIsaLevels();
 
 // The best level that the CPU supports; none on a CPU below the lowest level.
 std::optional<IsaLevel> BestIsaLevel();

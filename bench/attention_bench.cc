@@ -159,7 +159,7 @@ void AttentionFinish(benchmark::State& state, IsaLevel level, ModelShape model) 
 }  // namespace
 
 void RegisterAttention() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       for (KvType type : {KvType::kF32, KvType::kF16}) {
         const std::string rest = std::string(type == KvType::kF32 ? "f32/" : "f16/") + model.name;

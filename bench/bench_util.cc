@@ -55,14 +55,6 @@ class Peaks {
 
 }  // namespace
 
-std::vector<IsaLevel> SupportedLevels() {
-  std::vector<IsaLevel> levels;
-  for (IsaLevel level : BuiltIsaLevels()) {
-    if (CpuSupports(level)) levels.push_back(level);
-  }
-  return levels;
-}
-
 std::string BenchmarkName(const char* kernel, IsaLevel level, const std::string& rest) {
   return std::string(kernel) + "/" + std::string(IsaLevelName(level)) + "/" + rest;
 }

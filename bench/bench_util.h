@@ -27,9 +27,6 @@ void RegisterSoftmax();
 void RegisterSwiGlu();
 void RegisterTopK();
 
-// The levels of this build that this CPU can run.
-std::vector<IsaLevel> SupportedLevels();
-
 // "Kernel/level/rest": "MatMulFloat/avx2/f32/qkv_9b/m:1".
 std::string BenchmarkName(const char* kernel, IsaLevel level, const std::string& rest);
 

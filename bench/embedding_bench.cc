@@ -32,7 +32,7 @@ void EmbeddingRow(benchmark::State& state, IsaLevel level, WeightType type, size
 }  // namespace
 
 void RegisterEmbedding() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       for (WeightType type : {WeightType::kF32, WeightType::kBf16}) {
         const std::string rest =

@@ -53,7 +53,7 @@ void RmsNorm(benchmark::State& state, IsaLevel level, size_t n) {
 }  // namespace
 
 void RegisterFreeOrder() {
-  const IsaLevel best = SupportedLevels().back();
+  const IsaLevel best = SupportedIsaLevels().back();
   for (const ModelShape& model : kModels) {
     benchmark::RegisterBenchmark(BenchmarkName("RmsNormInFreeOrder", best, model.name).c_str(),
                                  RmsNorm, best, model.hidden);

@@ -60,7 +60,7 @@ void MatMulFloat(benchmark::State& state, IsaLevel level, WeightType type, Matri
 }  // namespace
 
 void RegisterMatMulFloat() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (WeightType type : {WeightType::kF32, WeightType::kBf16}) {
       for (const ModelShape& model : kModels) {
         for (const MatrixShape& matrix : Matrices(model)) {

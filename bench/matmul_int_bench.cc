@@ -127,7 +127,7 @@ void Quantize(benchmark::State& state, IsaLevel level, size_t n) {
 }  // namespace
 
 void RegisterMatMulInt() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       for (size_t group : {32, 64, 128}) Register(level, WeightType::kInt4, group, model);
       Register(level, WeightType::kInt8, 64, model);

@@ -50,7 +50,7 @@ void RmsNorm(benchmark::State& state, IsaLevel level, Variant variant, size_t n)
 }  // namespace
 
 void RegisterRmsNorm() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       for (auto [name, variant] :
            {std::pair("RmsNorm", Variant::kNorm), std::pair("AddRmsNorm", Variant::kAddNorm),

@@ -33,7 +33,7 @@ void Rope(benchmark::State& state, IsaLevel level, ModelShape model) {
 }  // namespace
 
 void RegisterRope() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       benchmark::RegisterBenchmark(BenchmarkName("Rope", level, model.name).c_str(), Rope, level,
                                    model);

@@ -26,7 +26,7 @@ void Softmax(benchmark::State& state, IsaLevel level, size_t n) {
 }  // namespace
 
 void RegisterSoftmax() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       benchmark::RegisterBenchmark(BenchmarkName("Softmax", level, model.name).c_str(), Softmax,
                                    level, model.vocabulary);

@@ -25,7 +25,7 @@ void SwiGlu(benchmark::State& state, IsaLevel level, size_t n) {
 }  // namespace
 
 void RegisterSwiGlu() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       benchmark::RegisterBenchmark(BenchmarkName("SwiGlu", level, model.name).c_str(), SwiGlu,
                                    level, model.intermediate);

@@ -33,7 +33,7 @@ void Argmax(benchmark::State& state, IsaLevel level, size_t n) {
 }  // namespace
 
 void RegisterTopK() {
-  for (IsaLevel level : SupportedLevels()) {
+  for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       benchmark::RegisterBenchmark(BenchmarkName("Argmax", level, model.name).c_str(), Argmax,
                                    level, model.vocabulary);

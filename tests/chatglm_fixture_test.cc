@@ -115,7 +115,7 @@ TEST(ChatGlmFixtureTest, HiddenStatesMatch) {
   const StatusOr<Model> model = ConvertAndLoad(dir.path(), dir / "model.pglm");
   ASSERT_TRUE(model.ok()) << model.status().message();
 
-  for (const IsaLevel level : SupportedLevels()) {
+  for (const IsaLevel level : SupportedIsaLevels()) {
     SCOPED_TRACE(IsaLevelName(level));
     ThreadPool pool(2);
     StatusOr<Session> session = Session::Create(*model, KernelsFor(level), pool,

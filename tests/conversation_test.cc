@@ -69,7 +69,7 @@ class ConversationTest : public testing::Test {
       EXPECT_TRUE(SameBits(session.logits(), std::span(all).last(session.logits().size())));
     }
 
-    const Kernels& kernels = KernelsFor(SupportedLevels().back());
+    const Kernels& kernels = KernelsFor(SupportedIsaLevels().back());
     ThreadPool pool{2};
     ChatFormat format;
     Session session;

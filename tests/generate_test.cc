@@ -16,7 +16,7 @@ class GenerateTest : public testing::Test {
     return random.model();
   }
   static size_t vocab() { return model().config().vocab_size; }
-  static const Kernels& kernels() { return KernelsFor(SupportedLevels().back()); }
+  static const Kernels& kernels() { return KernelsFor(SupportedIsaLevels().back()); }
 
   Session NewSession() {
     StatusOr<Session> session = Session::Create(

@@ -251,7 +251,7 @@ TEST_P(GoldenTest, MatchesTransformers) {
   ASSERT_TRUE(model.ok()) << model.status().message();
   for (const KvType kv : {KvType::kF32, KvType::kF16}) {
     double largest = 0;
-    for (const IsaLevel level : SupportedLevels()) {
+    for (const IsaLevel level : SupportedIsaLevels()) {
       for (const size_t batch : {48, 1, 7}) {
         const double error = LargestError(
             LogitsOf(*model, expected_.tokens, {.level = level, .kv = kv, .batch = batch}),

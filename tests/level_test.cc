@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "kernels/kernels.h"
 
@@ -54,6 +55,14 @@ TEST(LevelTest, BestIsTheLastSupportedLevel) {
     }
     after_best = after_best || level == *best;
   }
+}
+
+TEST(LevelTest, SupportedLevelsAreThoseOfTheBuildInOrder) {
+  std::vector<IsaLevel> expected;
+  for (IsaLevel level : BuiltIsaLevels()) {
+    if (CpuSupports(level)) expected.push_back(level);
+  }
+  EXPECT_EQ(SupportedIsaLevels(), expected);
 }
 
 TEST(LevelTest, MissingFeaturesAreNamedExactlyWhenUnsupported) {
@@ -111,8 +120,7 @@ TEST(LevelTest, EveryLevelHasItsOwnTable) {
 }
 
 TEST(LevelTest, ForcedLevelTakesEffect) {
-  for (IsaLevel level : BuiltIsaLevels()) {
-    if (!CpuSupports(level)) continue;
+  for (IsaLevel level : SupportedIsaLevels()) {
     const ScopedIsaVariable variable(std::string(IsaLevelName(level)).c_str());
     EXPECT_EQ(BestKernels().level, level) << IsaLevelName(level);
   }

@@ -146,7 +146,7 @@ inline std::vector<int32_t> RandomTokens(size_t count, size_t vocab, uint64_t se
 
 // How to run a model.
 struct RunOptions {
-  IsaLevel level = SupportedLevels().back();
+  IsaLevel level = SupportedIsaLevels().back();
   size_t threads = 1;
   KvType kv = KvType::kF32;
   size_t batch = 512;

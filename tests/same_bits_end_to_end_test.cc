@@ -73,7 +73,7 @@ TEST_P(SameBitsEndToEndTest, Logits) {
   for (const KvType kv : kKvTypes) {
     const std::vector<float> expected = LogitsOf(model_, tokens_, {.kv = kv});
     ASSERT_EQ(expected.size(), kTokens * model_.config().vocab_size);
-    for (const IsaLevel level : SupportedLevels()) {
+    for (const IsaLevel level : SupportedIsaLevels()) {
       for (const size_t threads : {1, 2, 3, 5}) {
         for (const size_t batch : {1, 7, 64, 512}) {
           EXPECT_TRUE(SameBits(
@@ -99,7 +99,7 @@ TEST_P(SameBitsEndToEndTest, LogitsOfIntegerWeights) {
       const std::vector<float> expected = LogitsOf(*model, tokens_, {.kv = kv});
       EXPECT_FALSE(SameBits(expected, bf16));
       for (const float logit : expected) ASSERT_TRUE(std::isfinite(logit));
-      for (const IsaLevel level : SupportedLevels()) {
+      for (const IsaLevel level : SupportedIsaLevels()) {
         for (const size_t threads : {1, 3}) {
           for (const size_t batch : {1, 7, 64}) {
             EXPECT_TRUE(SameBits(
@@ -136,7 +136,7 @@ TEST_P(SameBitsEndToEndTest, SampledText) {
   };
   const std::string expected = answer({"--seed", "7"});
   EXPECT_GT(expected.size(), 10u);
-  for (const IsaLevel level : SupportedLevels()) {
+  for (const IsaLevel level : SupportedIsaLevels()) {
     for (const std::string threads : {"1", "3"}) {
       for (const std::string batch : {"1", "512"}) {
         EXPECT_EQ(answer({"--seed", "7", "--isa", std::string(IsaLevelName(level)), "-t", threads,

@@ -10,7 +10,7 @@ constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
 
 Session MustCreate(const Model& model, ThreadPool& pool, const SessionOptions& options) {
   StatusOr<Session> session =
-      Session::Create(model, KernelsFor(SupportedLevels().back()), pool, options);
+      Session::Create(model, KernelsFor(SupportedIsaLevels().back()), pool, options);
   EXPECT_TRUE(session.ok()) << session.status().message();
   return *std::move(session);
 }
@@ -103,7 +103,7 @@ TEST_F(SessionTest, ProgressHearsOfEveryBatchAndMayStop) {
 
 TEST_F(SessionTest, MoreMemoryThanThereIsIsAnError) {
   const StatusOr<Session> session =
-      Session::Create(model(), KernelsFor(SupportedLevels().back()), pool_,
+      Session::Create(model(), KernelsFor(SupportedIsaLevels().back()), pool_,
                       {.context = size_t{1} << 40, .batch = 1, .kv = KvType::kF32});
   ASSERT_FALSE(session.ok());
   EXPECT_NE(session.status().message().find("KV cache"), std::string::npos)
@@ -166,7 +166,7 @@ TEST(LongContextTest, SequencesInOneBatchGiveTheBitsOfEachAlone) {
     const Model& model = random.model();
     const size_t vocab = model.config().vocab_size;
     const std::vector<int32_t> tokens = RandomTokens(1100, vocab, 7);
-    const IsaLevel level = SupportedLevels().back();
+    const IsaLevel level = SupportedIsaLevels().back();
     ThreadPool pool(3);
     for (const KvType kv : kKvTypes) {
       for (const size_t rounds : {2, 6}) {  // Of three tokens of one sequence and one of the other.

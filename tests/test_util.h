@@ -30,15 +30,6 @@
 
 namespace pocketglm {
 
-// The levels of this build that this CPU can run.
-inline std::vector<IsaLevel> SupportedLevels() {
-  std::vector<IsaLevel> levels;
-  for (IsaLevel level : BuiltIsaLevels()) {
-    if (CpuSupports(level)) levels.push_back(level);
-  }
-  return levels;
-}
-
 // A test that runs once for each supported level.
 class KernelTest : public testing::TestWithParam<IsaLevel> {
  protected:
@@ -47,7 +38,7 @@ class KernelTest : public testing::TestWithParam<IsaLevel> {
 
 // Names the runs of `suite` by their level: RmsNormTest.MatchesReference/avx2.
 #define POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(suite)                                      \
-  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(SupportedLevels()),              \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(SupportedIsaLevels()),           \
                            [](const testing::TestParamInfo<IsaLevel>& level) {         \
                              return std::string(pocketglm::IsaLevelName(level.param)); \
                            })
