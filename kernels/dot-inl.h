@@ -41,13 +41,6 @@ struct I32x16 {
 // How many steps a chain holds.
 inline constexpr size_t kChainSteps = 8;
 
-template <class R, class Op>
-HWY_INLINE R MakeVectors(const Op& op) {
-  return [&]<size_t... kI>(std::index_sequence<kI...>) POCKETGLM_UNROLLED {
-    return R{{op(std::integral_constant<size_t, kI>())...}};
-  }(std::make_index_sequence<kVectors>());
-}
-
 HWY_INLINE I32x16 SetI32(int32_t x) {
   return MakeVectors<I32x16>([x](size_t) POCKETGLM_UNROLLED { return hn::Set(DI32(), x); });
 }

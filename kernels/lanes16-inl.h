@@ -43,12 +43,16 @@ HWY_INLINE void Unroll(const F& f) {
   }(std::make_index_sequence<N>());
 }
 
-// The F32x16 of vectors op(0), op(1), ...
+// The R, a struct of an array of kVectors vectors, of op(0), op(1), ... with compile-time indices.
+template <class R, class Op>
+HWY_INLINE R MakeVectors(const Op& op) {
+  return [&]<size_t... kI>(std::index_sequence<kI...>) POCKETGLM_UNROLLED {
+    return R{{op(std::integral_constant<size_t, kI>())...}};
+  }(std::make_index_sequence<kVectors>());
+}
 template <class Op>
 HWY_INLINE F32x16 Make16(const Op& op) {
-  return [&]<size_t... kI>(std::index_sequence<kI...>) POCKETGLM_UNROLLED {
-    return F32x16{{op(kI)...}};
-  }(std::make_index_sequence<kVectors>());
+  return MakeVectors<F32x16>(op);
 }
 
 HWY_INLINE F32x16 Set16(float x) {
