@@ -19,10 +19,10 @@ class ChatTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     dir_ = new TempDir;
-    ASSERT_EQ(RunProgram("convert_glm",
-                         {POCKETGLM_TEST_DATA "/demo", "-o", Path("demo.pglm"), "--quant", "f32"})
-                  .exit_code,
-              0);
+    ASSERT_EQ(
+        RunProgram("convert_glm", {TestDataPath("demo"), "-o", Path("demo.pglm"), "--quant", "f32"})
+            .exit_code,
+        0);
     ConvertEndlessModel(Path("endless.pglm"));
   }
   static void TearDownTestSuite() { delete dir_; }

@@ -18,7 +18,7 @@ class ConversationTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     const TempDir dir;
-    StatusOr<Model> model = ConvertAndLoad(POCKETGLM_TEST_DATA "/demo", dir / "demo.pglm");
+    StatusOr<Model> model = ConvertAndLoad(TestDataPath("demo"), dir / "demo.pglm");
     ASSERT_TRUE(model.ok()) << model.status().message();
     model_ = new Model(*std::move(model));
     StatusOr<Tokenizer> tokenizer = model_->OpenTokenizer();

@@ -13,9 +13,7 @@ namespace {
 
 constexpr size_t kTokenizerVocab = 900;
 
-std::string TokenizerJson() {
-  return ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json");
-}
+std::string TokenizerJson() { return ReadTestData("tokenizer/splits.json"); }
 
 TEST(ConvertTextTest, StoresTheTokenizerAndNamesTheChatFormat) {
   for (const char* model_type : {"glm", "glm4"}) {

@@ -114,8 +114,7 @@ TEST(DamageTest, DemoModel) {
   const TempDir dir;
   ConvertOptions options;
   options.quantization = {WeightType::kInt4, 64};
-  ASSERT_TRUE(
-      ConvertCheckpoint(std::string(POCKETGLM_TEST_DATA) + "/demo", dir / "m.pglm", options).ok());
+  ASSERT_TRUE(ConvertCheckpoint(TestDataPath("demo"), dir / "m.pglm", options).ok());
   DamageModelFile(dir / "m.pglm", 200);
 }
 
@@ -127,8 +126,7 @@ TEST(DamageTest, Checkpoint) {
     TinyModel shape;
     shape.vocab = 900;
     WriteCheckpoint(dir, shape, MakeTensors(shape), shards);
-    WriteFile(dir / "tokenizer.json",
-              ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
+    WriteFile(dir / "tokenizer.json", ReadTestData("tokenizer/splits.json"));
     WriteFile(dir / "generation_config.json",
               R"({"do_sample":true,"temperature":0.8,"top_p":0.9,"eos_token_id":[5,6]})");
     const std::vector<std::string> files = dir.Files();

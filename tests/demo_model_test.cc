@@ -19,7 +19,7 @@ class DemoModelTest : public testing::Test {
   // The demo checkpoint converted with the given flags.
   std::string Convert(const std::vector<std::string>& flags) {
     const std::string path = dir_ / "demo.pglm";
-    std::vector<std::string> arguments = {POCKETGLM_TEST_DATA "/demo", "-o", path};
+    std::vector<std::string> arguments = {TestDataPath("demo"), "-o", path};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     const ProgramResult result = RunProgram("convert_glm", arguments);
     EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -34,7 +34,7 @@ class DemoModelTest : public testing::Test {
   }
 
   static double ExactShare(const std::string& model) {
-    return Evaluate(model, "--qa", POCKETGLM_TEST_DATA "/held_out_commands.jsonl")["exact_share"];
+    return Evaluate(model, "--qa", TestDataPath("held_out_commands.jsonl"))["exact_share"];
   }
 
   TempDir dir_;
@@ -49,8 +49,8 @@ TEST_F(DemoModelTest, AnswersHeldOutCommands) {
 TEST_F(DemoModelTest, HasThePerplexityThatTransformersFinds) {
   const std::string model = Convert({"--quant", "f32"});
   // tools/demo_model/evaluate.py on the same files.
-  const double en = Evaluate(model, "-f", POCKETGLM_TEST_DATA "/eval_en.txt")["perplexity"];
-  const double zh = Evaluate(model, "-f", POCKETGLM_TEST_DATA "/eval_zh.txt")["perplexity"];
+  const double en = Evaluate(model, "-f", TestDataPath("eval_en.txt"))["perplexity"];
+  const double zh = Evaluate(model, "-f", TestDataPath("eval_zh.txt"))["perplexity"];
   EXPECT_NEAR(en, 104.64, 0.01);
   EXPECT_NEAR(zh, 263.05, 0.01);
 }

@@ -9,11 +9,12 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "tests/raw_file.h"
 
 namespace pocketglm {
 
@@ -45,27 +46,21 @@ class TempDir {
 };
 
 inline void WriteFile(const std::string& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  ASSERT_TRUE(file.good()) << path;
+  ASSERT_TRUE(SaveBytes(path, bytes)) << path;
 }
 
 inline std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file.good()) << path;
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::optional<std::string> bytes = LoadBytes(path);
+  EXPECT_TRUE(bytes.has_value()) << path;
+  return bytes.value_or("");
 }
+
+// Where tests/data/`name` lies, and what it holds.
+inline std::string TestDataPath(const std::string& name) { return POCKETGLM_TEST_DATA "/" + name; }
+inline std::string ReadTestData(const std::string& name) { return ReadFile(TestDataPath(name)); }
 
 inline std::span<const uint8_t> AsBytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
-// A safetensors file of a header and data that need not fit together.
-inline std::string RawSafetensors(const std::string& header, const std::string& data) {
-  const uint64_t length = header.size();
-  std::string bytes(sizeof(length), '\0');
-  std::memcpy(bytes.data(), &length, sizeof(length));
-  return bytes + header + data;
 }
 
 // f32 to the two bytes of bf16 or f16. The tests use values that both hold exactly.

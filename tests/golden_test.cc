@@ -16,7 +16,7 @@ constexpr size_t kTokens = 48;
 constexpr double kToleranceF32 = 2e-5;  // Of the range of a position's logits.
 constexpr double kToleranceF16 = 1e-3;
 
-const std::string kGolden = std::string(POCKETGLM_TEST_DATA) + "/golden/";
+const std::string kGolden = TestDataPath("golden/");
 
 std::vector<std::string> FixtureNames() {
   std::vector<std::string> names;

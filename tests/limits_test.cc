@@ -25,8 +25,6 @@ bool AddressSpaceIsOurs() {
   return std::string(POCKETGLM_EMULATOR).empty();
 }
 
-std::string DemoCheckpoint() { return std::string(POCKETGLM_TEST_DATA) + "/demo"; }
-
 // One model of random weights with a tokenizer, for all tests.
 class LimitsTest : public testing::Test {
  protected:
@@ -175,7 +173,7 @@ TEST_F(LimitsTest, FullDiskLeavesNothing) {
   const TempDir dir;
   const std::string limit = "ulimit -f 300; ";  // Of 512 bytes, or of 1024.
   const std::string out = dir / "out";
-  ExpectError(RunCommand(limit + Command("convert_glm", {DemoCheckpoint(), "-o", out})),
+  ExpectError(RunCommand(limit + Command("convert_glm", {TestDataPath("demo"), "-o", out})),
               "convert_glm", out + ": cannot write ");
   ExpectError(RunCommand(limit + Command("synth_glm", {"--shape", "tiny", "-o", out})), "synth_glm",
               out + ": cannot write ");
@@ -194,7 +192,7 @@ TEST_F(LimitsTest, OutputsThatCannotBe) {
        {dir / "none/out", dir / "file/out", std::string("/proc/out"), dir.path(),
         std::string("/dev/null"), std::string(), dir / std::string(300, 'x')}) {
     SCOPED_TRACE(out);
-    ExpectError(RunProgram("convert_glm", {DemoCheckpoint(), "-o", out}), "convert_glm", out);
+    ExpectError(RunProgram("convert_glm", {TestDataPath("demo"), "-o", out}), "convert_glm", out);
     ExpectError(RunProgram("synth_glm", {"--shape", "tiny", "-o", out}), "synth_glm", out);
     if (out.empty()) continue;  // For eval_glm: no file.
     ExpectError(RunProgram("eval_glm", {"-m", ModelPath(), "--tokens", "1", "--logits", out}),
@@ -234,7 +232,7 @@ TEST_F(LimitsTest, KilledConversionsLeaveNoModel) {
   const TempDir dir;
   const std::string out = dir / "out.pglm";
   for (const std::string& command :
-       {Command("convert_glm", {DemoCheckpoint(), "-o", out}),
+       {Command("convert_glm", {TestDataPath("demo"), "-o", out}),
         Command("synth_glm", {"--shape", "glm-edge-1.5b", "-o", out})}) {
     SCOPED_TRACE(command);
     const ProgramResult killed =

@@ -95,7 +95,7 @@ inline void ExpectError(const ProgramResult& result, const std::string& program,
 inline void ConvertEndlessModel(const std::string& path) {
   const TempDir checkpoint;
   WriteRandomGlm({.hidden = 32, .vocab = 870, .context = 1000000}, checkpoint.path(),
-                 ReadFile(POCKETGLM_TEST_DATA "/tokenizer/splits.json"));
+                 ReadTestData("tokenizer/splits.json"));
   ASSERT_EQ(RunProgram("convert_glm", {checkpoint.path(), "-o", path, "--quant", "f32"}).exit_code,
             0);
 }

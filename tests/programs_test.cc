@@ -27,8 +27,7 @@ class ProgramsTest : public testing::Test {
         RunProgram("convert_glm", {checkpoint.path(), "-o", Path("mute.pglm"), "--quant", "bf16"})
             .exit_code,
         0);
-    WriteFile(checkpoint / "tokenizer.json",
-              ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
+    WriteFile(checkpoint / "tokenizer.json", ReadTestData("tokenizer/splits.json"));
     ASSERT_EQ(
         RunProgram("convert_glm", {checkpoint.path(), "-o", Path("model.pglm"), "--quant", "bf16"})
             .exit_code,
@@ -286,7 +285,7 @@ TEST_F(ProgramsTest, PromptsFromFiles) {
 TEST_F(ProgramsTest, SamplingAsTheModelSaysOrTheFlags) {
   const TempDir checkpoint;
   WriteRandomGlm({.hidden = 32, .vocab = kVocab, .context = kContext}, checkpoint.path(),
-                 ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
+                 ReadTestData("tokenizer/splits.json"));
   WriteFile(checkpoint / "generation_config.json",
             R"({"do_sample": true, "temperature": 0.75, "top_k": 7, "top_p": 0.9,)"
             R"( "repetition_penalty": 1.25})");
@@ -403,7 +402,7 @@ TEST_F(ProgramsTest, EvalGlmTokenize) {
 }
 
 TEST_F(ProgramsTest, EvalGlmPerplexity) {
-  const std::string text = std::string(POCKETGLM_TEST_DATA) + "/eval_en.txt";
+  const std::string text = TestDataPath("eval_en.txt");
   WriteFile(Path("text.txt"), ReadFile(text).substr(0, 1500));
   const auto run = [&](const std::string& batch) {
     const ProgramResult result =

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kTokens = 64;
 constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
 
-const std::string kDemo = std::string(POCKETGLM_TEST_DATA) + "/demo";
+const std::string kDemo = TestDataPath("demo");
 
 // The checkpoints that are looked at: two random ones of awkward shapes, and the demo model where
 // its checkpoint is there.
@@ -49,8 +49,7 @@ class SameBitsEndToEndTest : public testing::TestWithParam<std::string> {
       if (!std::filesystem::exists(kDemo + "/config.json")) GTEST_SKIP() << kDemo << " is not here";
     } else {
       directory_ = dir_.path();
-      WriteRandomGlm(random.at(GetParam()), directory_,
-                     ReadFile(std::string(POCKETGLM_TEST_DATA) + "/tokenizer/splits.json"));
+      WriteRandomGlm(random.at(GetParam()), directory_, ReadTestData("tokenizer/splits.json"));
     }
     StatusOr<Model> model = ConvertAndLoad(directory_, path(), kBf16Weights);
     ASSERT_TRUE(model.ok()) << model.status().message();

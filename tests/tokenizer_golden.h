@@ -7,8 +7,6 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -20,14 +18,9 @@
 #include "runtime/hash.h"
 #include "runtime/tokenizer.h"
 #include "runtime/tokenizer_json.h"
+#include "tests/file_test_util.h"
 
 namespace pocketglm {
-
-inline std::string ReadTestData(const std::string& name) {
-  std::ifstream file(std::string(POCKETGLM_TEST_DATA) + "/" + name, std::ios::binary);
-  EXPECT_TRUE(file.is_open()) << name;
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 inline nlohmann::json ReadGolden() {
   return nlohmann::json::parse(ReadTestData("tokenizer/golden.json"));
@@ -56,10 +49,7 @@ inline LoadedTokenizer LoadTestTokenizer(const std::string& json_text) {
 // themselves.
 inline std::string ReadGlm4Tokenizer() {
   const char* path = std::getenv("POCKETGLM_GLM4_TOKENIZER");
-  if (path == nullptr) return "";
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file.is_open()) << path;
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  return path == nullptr ? "" : ReadFile(path);
 }
 
 inline void AppendUtf8(uint32_t code, std::string* text) {

@@ -1,10 +1,7 @@
 // make_fuzz_seeds DATA OUTPUT: writes a folder of inputs for each fuzz target below OUTPUT, from
 // tests/data and models of a few rows.
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +10,7 @@
 #include "runtime/synthetic_tokenizer.h"
 #include "runtime/tokenizer_json.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/raw_file.h"
 
 namespace pocketglm {
 namespace {
@@ -20,29 +18,18 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string Read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::string bytes = LoadBytes(path).value_or("");
   POCKETGLM_REQUIRE(!bytes.empty());
   return bytes;
 }
 
 void Write(const fs::path& path, std::string_view bytes) {
   fs::create_directories(path.parent_path());
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  POCKETGLM_REQUIRE(file.good());
+  POCKETGLM_REQUIRE(SaveBytes(path, bytes));
 }
 
 std::string_view AsText(std::span<const uint8_t> bytes) {
   return pocketglm::AsText(bytes.data(), bytes.size());
-}
-
-std::string RawSafetensors(std::string_view header, std::string_view data) {
-  const uint64_t length = header.size();
-  std::string bytes(sizeof(length), '\0');
-  std::memcpy(bytes.data(), &length, sizeof(length));
-  return bytes.append(header).append(data);
 }
 
 void WriteSafetensors(const fs::path& data, const fs::path& output) {

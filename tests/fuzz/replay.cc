@@ -2,12 +2,12 @@
 // libFuzzer.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/raw_file.h"
 
 int main(int argc, char** argv) {
   namespace fs = std::filesystem;
@@ -23,11 +23,10 @@ int main(int argc, char** argv) {
   for (const fs::path& path : files) {
     std::printf("%s\n", path.c_str());
     std::fflush(stdout);  // The last line names the input that a crash is about.
-    std::ifstream file(path, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    POCKETGLM_REQUIRE(file.good());
+    const std::optional<std::string> bytes = pocketglm::LoadBytes(path);
+    POCKETGLM_REQUIRE(bytes.has_value());
     // A copy of its very size: AddressSanitizer then sees the first byte read beyond it.
-    const std::vector<uint8_t> input(bytes.begin(), bytes.end());
+    const std::vector<uint8_t> input(bytes->begin(), bytes->end());
     LLVMFuzzerTestOneInput(input.data(), input.size());
   }
   if (!files.empty()) return 0;
