@@ -7,27 +7,31 @@
 namespace pocketglm {
 namespace {
 
-class EmbeddingTest : public KernelTest {};
-POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(EmbeddingTest);
-
 constexpr size_t kRows = 5;
 
-const auto kExact = [](size_t) { return 0.0; };
+class EmbeddingTest : public KernelTest {
+ protected:
+  // Every row is exactly what expected(row) says, wherever it is written to.
+  template <class F>
+  void ExpectRows(const EmbeddingTable& table, const F& expected) {
+    for (size_t row = 0; row < table.rows; ++row) {
+      Guarded<float> y(table.cols, row);
+      kernels().embedding_row(table, row, y.data());
+      EXPECT_TRUE(Within(y.row(), expected(row), [](size_t) { return 0.0; }))
+          << "cols " << table.cols << ", group " << table.group << ", row " << row;
+      EXPECT_TRUE(y.Intact());
+    }
+  }
+};
+POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(EmbeddingTest);
 
 TEST_P(EmbeddingTest, LooksUpF32) {
   Random random(1);
   for (size_t cols : Lengths()) {
     Guarded<float> table(kRows * cols);
     random.Fill(table.row(), -1.0f, 1.0f);
-    const EmbeddingTable view = {reinterpret_cast<const uint8_t*>(table.data()), WeightType::kF32,
-                                 kRows, cols};
-    for (size_t row = 0; row < kRows; ++row) {
-      Guarded<float> y(cols, row);
-      kernels().embedding_row(view, row, y.data());
-      EXPECT_TRUE(Within(y.row(), reference::EmbeddingRow(table.row(), cols, row), kExact))
-          << "cols " << cols << ", row " << row;
-      EXPECT_TRUE(y.Intact());
-    }
+    ExpectRows({reinterpret_cast<const uint8_t*>(table.data()), WeightType::kF32, kRows, cols},
+               [&](size_t row) { return reference::EmbeddingRow(table.row(), cols, row); });
   }
 }
 
@@ -39,15 +43,8 @@ TEST_P(EmbeddingTest, LooksUpBf16) {
       do bits = static_cast<uint16_t>(random.Bits());
       while ((bits & 0x7F80) == 0x7F80);  // Finite values only; subnormal ones too.
     }
-    const EmbeddingTable view = {reinterpret_cast<const uint8_t*>(table.data()), WeightType::kBf16,
-                                 kRows, cols};
-    for (size_t row = 0; row < kRows; ++row) {
-      Guarded<float> y(cols, row);
-      kernels().embedding_row(view, row, y.data());
-      EXPECT_TRUE(Within(y.row(), reference::EmbeddingRow(table.row(), cols, row), kExact))
-          << "cols " << cols << ", row " << row;
-      EXPECT_TRUE(y.Intact());
-    }
+    ExpectRows({reinterpret_cast<const uint8_t*>(table.data()), WeightType::kBf16, kRows, cols},
+               [&](size_t row) { return reference::EmbeddingRow(table.row(), cols, row); });
   }
 }
 
@@ -74,14 +71,8 @@ TEST_P(EmbeddingTest, LooksUpInt8) {
           }
         }
       }
-      const EmbeddingTable view = {table.data(), WeightType::kInt8, kRows, cols, group};
-      for (size_t row = 0; row < kRows; ++row) {
-        Guarded<float> y(cols, row);
-        kernels().embedding_row(view, row, y.data());
-        EXPECT_TRUE(Within(y.row(), std::span(&expected[row * cols], cols), kExact))
-            << "cols " << cols << ", group " << group << ", row " << row;
-        EXPECT_TRUE(y.Intact());
-      }
+      ExpectRows({table.data(), WeightType::kInt8, kRows, cols, group},
+                 [&](size_t row) { return std::span<const double>(&expected[row * cols], cols); });
     }
   }
 }
