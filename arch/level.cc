@@ -20,8 +20,8 @@ namespace {
 
 // Linux saves tile registers, 8 KiB a thread, only for processes that ask for it (Linux
 // Documentation/arch/x86/xstate.rst); asking again does no harm. The numbers are spelled out
-// because older C libraries lack the names. Unused in builds of the lowest level only.
-[[maybe_unused]] bool HasX86AmxTile() {
+// because older C libraries lack the names.
+bool HasX86AmxTile() {
 #if defined(__linux__)
   constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
@@ -34,12 +34,12 @@ namespace {
 #elif defined(__aarch64__) && defined(__linux__)
 
 // Bits of the kernel's ABI (Linux arch/arm64/include/uapi/asm/hwcap.h), spelled out because C
-// libraries older than the CPU lack the newer names. Unused in builds of the lowest level only.
-[[maybe_unused]] bool HasArmCrc32() { return (getauxval(AT_HWCAP) >> 7) & 1; }
-[[maybe_unused]] bool HasArmLse() { return (getauxval(AT_HWCAP) >> 8) & 1; }
-[[maybe_unused]] bool HasArmRdm() { return (getauxval(AT_HWCAP) >> 12) & 1; }
-[[maybe_unused]] bool HasArmDotProd() { return (getauxval(AT_HWCAP) >> 20) & 1; }
-[[maybe_unused]] bool HasArmI8mm() { return (getauxval(AT_HWCAP2) >> 13) & 1; }
+// libraries older than the CPU lack the newer names.
+bool HasArmCrc32() { return (getauxval(AT_HWCAP) >> 7) & 1; }
+bool HasArmLse() { return (getauxval(AT_HWCAP) >> 8) & 1; }
+bool HasArmRdm() { return (getauxval(AT_HWCAP) >> 12) & 1; }
+bool HasArmDotProd() { return (getauxval(AT_HWCAP) >> 20) & 1; }
+bool HasArmI8mm() { return (getauxval(AT_HWCAP2) >> 13) & 1; }
 
 #elif defined(__aarch64__) && defined(__APPLE__)
 
@@ -48,11 +48,11 @@ bool SysctlFlag(const char* name) {
   size_t size = sizeof(value);
   return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
 }
-[[maybe_unused]] bool HasArmCrc32() { return SysctlFlag("hw.optional.armv8_crc32"); }
-[[maybe_unused]] bool HasArmLse() { return SysctlFlag("hw.optional.arm.FEAT_LSE"); }
-[[maybe_unused]] bool HasArmRdm() { return SysctlFlag("hw.optional.arm.FEAT_RDM"); }
-[[maybe_unused]] bool HasArmDotProd() { return SysctlFlag("hw.optional.arm.FEAT_DotProd"); }
-[[maybe_unused]] bool HasArmI8mm() { return SysctlFlag("hw.optional.arm.FEAT_I8MM"); }
+bool HasArmCrc32() { return SysctlFlag("hw.optional.armv8_crc32"); }
+bool HasArmLse() { return SysctlFlag("hw.optional.arm.FEAT_LSE"); }
+bool HasArmRdm() { return SysctlFlag("hw.optional.arm.FEAT_RDM"); }
+bool HasArmDotProd() { return SysctlFlag("hw.optional.arm.FEAT_DotProd"); }
+bool HasArmI8mm() { return SysctlFlag("hw.optional.arm.FEAT_I8MM"); }
 
 #endif
 
@@ -132,7 +132,7 @@ std::string_view IsaLevelName(IsaLevel level) {
 #define POCKETGLM_RETURN_NAME(name, enumerator) \
   case IsaLevel::enumerator:                    \
     return #name;
-    POCKETGLM_FOR_EACH_LEVEL(POCKETGLM_RETURN_NAME)
+    POCKETGLM_FOR_EACH_KNOWN_LEVEL(POCKETGLM_RETURN_NAME)
 #undef POCKETGLM_RETURN_NAME
   }
   std::abort();  // Not an enumerator: memory is corrupt.

@@ -14,13 +14,14 @@
 
 namespace pocketglm {
 
-// The levels of this build, worst first: kAvx2, kAvxVnni, kAvx512Vnni, kAmxInt8 for x86-64; kNeon,
-// kDotprod, kI8mm for aarch64.
+// The levels of the architecture, worst first: kAvx2, kAvxVnni, kAvx512Vnni, kAmxInt8 for x86-64;
+// kNeon, kDotprod, kI8mm for aarch64. A build holds all of them, unless it was made with
+// POCKETGLM_LOWEST_LEVEL_ONLY.
 #define POCKETGLM_LEVEL_ENUMERATOR(name, enumerator) enumerator,
-enum class IsaLevel : uint8_t { POCKETGLM_FOR_EACH_LEVEL(POCKETGLM_LEVEL_ENUMERATOR) };
+enum class IsaLevel : uint8_t { POCKETGLM_FOR_EACH_KNOWN_LEVEL(POCKETGLM_LEVEL_ENUMERATOR) };
 #undef POCKETGLM_LEVEL_ENUMERATOR
 
-// All levels, worst first. Never empty.
+// The levels of this build, worst first. Never empty.
 std::span<const IsaLevel> BuiltIsaLevels();
 
 // The name of a level as --isa and POCKETGLM_ISA spell it: "avx512_vnni".

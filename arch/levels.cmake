@@ -27,19 +27,21 @@ function(pocketglm_flag flag)
 endfunction()
 
 option(POCKETGLM_LOWEST_LEVEL_ONLY
-       "Build the lowest ISA level only: quicker, and all that fuzzing and clang-tidy need" OFF)
+       "Build the lowest ISA level only: all that fuzzing, clang-tidy and ThreadSanitizer need" OFF)
 
 # pocketglm_level(<name> <enumerator> <architecture> <compile flag>...)
-# Levels of one architecture are listed worst first.
+# Levels of one architecture are listed worst first: all of them in POCKETGLM_KNOWN_LEVELS, those
+# that are built in POCKETGLM_LEVELS.
+set(POCKETGLM_KNOWN_LEVELS)
 set(POCKETGLM_LEVELS)
 function(pocketglm_level name enumerator architecture)
   if(NOT architecture STREQUAL POCKETGLM_ARCHITECTURE)
     return()
   endif()
-  if(POCKETGLM_LEVELS AND POCKETGLM_LOWEST_LEVEL_ONLY)
-    return()
+  if(NOT POCKETGLM_LEVELS OR NOT POCKETGLM_LOWEST_LEVEL_ONLY)
+    set(POCKETGLM_LEVELS ${POCKETGLM_LEVELS} ${name} PARENT_SCOPE)
   endif()
-  set(POCKETGLM_LEVELS ${POCKETGLM_LEVELS} ${name} PARENT_SCOPE)
+  set(POCKETGLM_KNOWN_LEVELS ${POCKETGLM_KNOWN_LEVELS} ${name} PARENT_SCOPE)
   set(POCKETGLM_LEVEL_${name}_ENUMERATOR ${enumerator} PARENT_SCOPE)
   set(POCKETGLM_LEVEL_${name}_FLAGS ${ARGN} PARENT_SCOPE)
 endfunction()

@@ -14,8 +14,10 @@ const Kernels& KernelsFor(IsaLevel level) {
     return *pocketglm_kernels_##name();
     POCKETGLM_FOR_EACH_LEVEL(POCKETGLM_RETURN_TABLE)
 #undef POCKETGLM_RETURN_TABLE
+    default:
+      break;
   }
-  std::abort();  // Not an enumerator: memory is corrupt.
+  std::abort();  // A level that this build does not hold.
 }
 
 const Kernels& BestKernels() {
