@@ -5,36 +5,11 @@
 
 #include "arch/topology.h"
 #include "bench/bench_util.h"
+#include "bench/quantized_rows.h"
 #include "bench/shapes.h"
 
 namespace pocketglm {
 namespace {
-
-// Quantised activations of `tokens` rows, owning their memory.
-struct Activations {
-  Activations(IsaLevel level, const std::vector<float>& x, size_t tokens, size_t cols, size_t group)
-      : groups(CeilDiv(cols, group)),
-        stride(groups * group + kLineBytes),
-        group_stride(tokens > 8 ? tokens + 16 : tokens),  // As runtime/scratch.cc.
-        q(tokens * stride),
-        scales(groups * group_stride),
-        sums(groups * group_stride),
-        view{{q.data(), tokens, groups * group, stride},
-             {scales.data(), groups, tokens, group_stride},
-             {sums.data(), groups, tokens, group_stride},
-             group} {
-    for (size_t m = 0; m < tokens; ++m) {
-      KernelsFor(level).quantize(x.data() + m * cols, cols, view.Row(m));
-    }
-  }
-
-  size_t groups;
-  size_t stride, group_stride;
-  std::vector<int8_t> q;
-  std::vector<float> scales;
-  std::vector<int32_t> sums;
-  QuantizedMatrix view;
-};
 
 bool SomeOutputsAreRight(benchmark::State& state, const PackedMatrix& w, const QuantizedMatrix& x,
                          MatrixView<const float> y) {
@@ -71,13 +46,16 @@ void MatMulInt(benchmark::State& state, IsaLevel level, WeightType type, size_t 
   const auto index = static_cast<size_t>(state.thread_index());
   const Range panels = {w.panels() * index / threads, w.panels() * (index + 1) / threads};
 
-  const Activations x(level, RandomFloats(tokens * shape.cols, -1.0f, 1.0f), tokens, shape.cols,
-                      group);
+  const Kernels& kernels = KernelsFor(level);
+  const std::vector<float> values_of_x = RandomFloats(tokens * shape.cols, -1.0f, 1.0f);
+  const QuantizedRows x(tokens, shape.cols, group);
+  for (size_t m = 0; m < tokens; ++m) {
+    kernels.quantize(&values_of_x[m * shape.cols], shape.cols, x.view().Row(m));
+  }
   std::vector<float> y(tokens * rows);
   const MatrixView<float> y_view = {y.data(), tokens, rows, rows};
-  const Kernels& kernels = KernelsFor(level);
-  kernels.matmul_int(w, x.view, nullptr, y_view, {0, w.panels()});
-  if (!SomeOutputsAreRight(state, w, x.view, y_view)) return;
+  kernels.matmul_int(w, x.view(), nullptr, y_view, {0, w.panels()});
+  if (!SomeOutputsAreRight(state, w, x.view(), y_view)) return;
 
   const double values = static_cast<double>(rows * shape.cols);
   const double activations =
@@ -90,7 +68,7 @@ void MatMulInt(benchmark::State& state, IsaLevel level, WeightType type, size_t 
        [&] {
          copy = copy + 1 == copies ? 0 : copy + 1;
          w.data = weights.data() + copy * w.bytes();
-         kernels.matmul_int(w, x.view, nullptr, y_view, panels);
+         kernels.matmul_int(w, x.view(), nullptr, y_view, panels);
        });
 }
 
@@ -114,14 +92,11 @@ void Register(IsaLevel level, WeightType type, size_t group, const ModelShape& m
 
 void Quantize(benchmark::State& state, IsaLevel level, size_t n) {
   const std::vector<float> x = RandomFloats(n, -1.0f, 1.0f);
-  const Activations out(level, x, 1, n, 64);
-  for (size_t k : {size_t{0}, n - 1}) {
-    const float scale = out.scales[k / 64];
-    if (!ResultIsRight(state, "q * scale", out.q[k] * scale, x[k], 0.501 * scale)) return;
-  }
-  const double values = static_cast<double>(n);
-  Time(state, level, {.bytes = 5 * values},
-       [&] { KernelsFor(level).quantize(x.data(), n, out.view.Row(0)); });
+  const QuantizedRows out(1, n, kDefaultGroup);
+  const auto run = [&] { KernelsFor(level).quantize(x.data(), n, out.view().Row(0)); };
+  run();
+  if (!out.FirstRowIsRight(state, std::vector<double>(x.begin(), x.end()), 0.0)) return;
+  Time(state, level, {.bytes = 5 * static_cast<double>(n)}, run);
 }
 
 }  // namespace
@@ -130,7 +105,7 @@ void RegisterMatMulInt() {
   for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
       for (size_t group : {32, 64, 128}) Register(level, WeightType::kInt4, group, model);
-      Register(level, WeightType::kInt8, 64, model);
+      Register(level, WeightType::kInt8, kDefaultGroup, model);
       benchmark::RegisterBenchmark(
           BenchmarkName("Quantize", level, std::string("hidden_") + model.name).c_str(), Quantize,
           level, model.hidden);

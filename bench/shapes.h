@@ -24,6 +24,9 @@ inline constexpr ModelShape kModels[] = {
     {"demo", 256, 4, 2, 64, 32, 768, 4096},             // tools/demo_model
 };
 
+// The group of quantised values where no other is asked for.
+inline constexpr size_t kDefaultGroup = 64;
+
 struct MatrixShape {
   const char* name;
   size_t rows;
