@@ -16,14 +16,17 @@ namespace {
 // of another layer and head.
 class ColdCache {
  public:
-  // The values are multiples of 1/64 in [-1, 1], which an f16 cache holds exactly.
+  // The values are multiples of 1/64 in [-1, 1], which an f16 cache holds exactly and an int8 one
+  // does not.
   ColdCache(const Kernels& kernels, KvType type, size_t keys, size_t head_dim)
       : type_(type),
         head_dim_(head_dim),
         k_(RandomFloats(keys * head_dim, -1.0f, 1.0f)),
         v_(RandomFloats(keys * head_dim + 1, -1.0f, 1.0f)),
         k_bytes_(RoundUp(KvKeyBytes(type, RoundUp(keys, 64), head_dim), 64)),
-        copy_bytes_(k_bytes_ + RoundUp(KvValueBytes(type, RoundUp(keys, 64), head_dim), 64)),
+        v_bytes_(RoundUp(KvValueBytes(type, RoundUp(keys, 64), head_dim), 64)),
+        scale_bytes_(RoundUp(KvScaleBytes(type, RoundUp(keys, 64)), 64)),
+        copy_bytes_(k_bytes_ + v_bytes_ + 2 * scale_bytes_),
         copies_(CeilDiv(ColdBytes(), copy_bytes_)),
         memory_(copies_ * copy_bytes_ + 64) {
     for (std::vector<float>* values : {&k_, &v_}) {
@@ -39,7 +42,13 @@ class ColdCache {
     uint8_t* aligned =
         memory_.data() + (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64;
     uint8_t* k = aligned + copy * copy_bytes_;
-    return {.k = k, .v = k + k_bytes_, .type = type_, .head_dim = head_dim_};
+    uint8_t* scales = k + k_bytes_ + v_bytes_;
+    return {.k = k,
+            .v = k + k_bytes_,
+            .k_scales = reinterpret_cast<float*>(scales),
+            .v_scales = reinterpret_cast<float*>(scales + scale_bytes_),
+            .type = type_,
+            .head_dim = head_dim_};
   }
   size_t copies() const { return copies_; }
   std::span<const float> k() const { return k_; }
@@ -49,7 +58,7 @@ class ColdCache {
   KvType type_;
   size_t head_dim_;
   std::vector<float> k_, v_;
-  size_t k_bytes_, copy_bytes_, copies_;
+  size_t k_bytes_, v_bytes_, scale_bytes_, copy_bytes_, copies_;
   std::vector<uint8_t> memory_;
 };
 
@@ -87,11 +96,13 @@ void Attention(benchmark::State& state, IsaLevel level, KvType type, ModelShape 
   kernels.attention(q_view, cache.head(0), {0, keys}, position, scale, workspace.data(),
                     result.view());
   kernels.attention_finish(result.view());
+  const double tolerance = type == KvType::kInt8 ? 1e-2 : 1e-4;  // int8 rounds K and V.
   for (size_t row : {size_t{0}, tokens * heads - 1}) {
     const reference::AttentionResult expected =
         reference::Attention({&q[row * head_dim], head_dim}, cache.k(), cache.v(), scale);
     for (size_t d : {size_t{0}, head_dim - 1}) {
-      if (!ResultIsRight(state, "out", result.out[row * head_dim + d], expected.out[d], 1e-4)) {
+      if (!ResultIsRight(state, "out", result.out[row * head_dim + d], expected.out[d],
+                         tolerance)) {
         return;
       }
     }
@@ -100,7 +111,8 @@ void Attention(benchmark::State& state, IsaLevel level, KvType type, ModelShape 
   const double values = static_cast<double>(2 * keys * head_dim);
   size_t copy = 0;
   Time(state, level,
-       {.bytes = values * static_cast<double>(KvElementBytes(type)),
+       {.bytes = values * static_cast<double>(KvElementBytes(type)) +
+                 static_cast<double>(2 * KvScaleBytes(type, keys)),
         .flops = 2 * values * static_cast<double>(tokens * heads),
         .cold = true},
        [&] {
@@ -120,11 +132,14 @@ void KvAppend(benchmark::State& state, IsaLevel level, KvType type, ModelShape m
   State result(1, 1, head_dim);  // Attention over one key is its value.
   kernels.attention({row.data(), 1, head_dim, head_dim}, cache.head(0), {0, 1}, 0, 1.0f,
                     workspace.data(), result.view());
-  if (!ResultIsRight(state, "v", result.out.back(), row.back(), 0x1p-11)) return;
+  const double tolerance = type == KvType::kInt8 ? 0x1p-7 : 0x1p-11;
+  if (!ResultIsRight(state, "v", result.out.back(), row.back(), tolerance)) return;
 
   const double values = 2 * static_cast<double>(head_dim);
   size_t position = 0;
-  Time(state, level, {.bytes = values * static_cast<double>(4 + KvElementBytes(type))}, [&] {
+  const double bytes = values * static_cast<double>(4 + KvElementBytes(type)) +
+                       static_cast<double>(2 * KvScaleBytes(type, 1));
+  Time(state, level, {.bytes = bytes}, [&] {
     kernels.kv_append(row.data(), row.data(), position, cache.head(0));
     position = (position + 1) % 64;
   });
@@ -161,8 +176,10 @@ void AttentionFinish(benchmark::State& state, IsaLevel level, ModelShape model) 
 void RegisterAttention() {
   for (IsaLevel level : SupportedIsaLevels()) {
     for (const ModelShape& model : kModels) {
-      for (KvType type : {KvType::kF32, KvType::kF16}) {
-        const std::string rest = std::string(type == KvType::kF32 ? "f32/" : "f16/") + model.name;
+      for (auto [type, type_name] :
+           {std::pair(KvType::kF32, "f32/"), std::pair(KvType::kF16, "f16/"),
+            std::pair(KvType::kInt8, "int8/")}) {
+        const std::string rest = std::string(type_name) + model.name;
         for (auto [keys, tokens] : {std::pair<size_t, size_t>{64, 1}, {1024, 1}, {1024, 16}}) {
           const std::string name =
               rest + "/keys:" + std::to_string(keys) + "/m:" + std::to_string(tokens);
