@@ -33,6 +33,7 @@ struct Flags {
   std::vector<size_t> threads;
   size_t repeats = 5;
   std::string output = "md";
+  size_t cold_mib = 0;  // 0: ColdBytes()
   bool profile = false;
 };
 
@@ -60,6 +61,11 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("-o,--output", flags.output, "Form of the result: md or json [md]")
       ->check(CLI::IsMember({"json", "md"}))
       ->type_name("FORM");
+  app.add_option("--cold-mib", flags.cold_mib,
+                 "MiB that each thread reads to measure the bandwidth of memory [together 8 times "
+                 "the last-level cache, within 256 and 1024]")
+      ->check(CLI::Range(size_t{1}, size_t{65536}))
+      ->type_name("N");
   app.add_flag("--profile", flags.profile,
                "One more run of each test, which tells what each phase of a step takes");
   app.footer(
@@ -75,10 +81,11 @@ struct Limits {
   double operations = 0;  // per second, of the kind the model's matrices take
 };
 
-Limits MeasureLimits(const Engine& engine, size_t threads) {
+Limits MeasureLimits(const Engine& engine, const Flags& flags, size_t threads) {
   const IsaLevel level = engine.kernels().level;
   const bool integer = IsInteger(engine.model().weights.lm_head.type);
-  return {.read_bytes = MeasureReadBandwidth(threads, ColdBytes(threads)).bytes_per_second,
+  const size_t cold = flags.cold_mib != 0 ? flags.cold_mib << 20 : ColdBytes(threads);
+  return {.read_bytes = MeasureReadBandwidth(threads, cold).bytes_per_second,
           .operations =
               integer ? MeasurePeakInt8Ops(level, threads) : MeasurePeakFlops(level, threads)};
 }
@@ -206,7 +213,7 @@ Status Run(const Flags& flags, size_t threads, nlohmann::ordered_json* results) 
       std::max(flags.prompt, flags.generated == 0 ? 0 : flags.depth + flags.generated);
   POCKETGLM_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Open(engine_flags));
   POCKETGLM_ASSIGN_OR_RETURN(Session session, engine->NewSession());
-  const Limits limits = MeasureLimits(*engine, threads);
+  const Limits limits = MeasureLimits(*engine, flags, threads);
   if (flags.prompt != 0) {
     results->push_back(Prefill(*engine, flags, threads, limits, session));
   }
