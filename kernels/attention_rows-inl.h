@@ -1,0 +1,128 @@
+// Rows of an attention that go through the keys together, and what happens between scores and
+// values whatever the type of the cache: the online softmax (kernels/attention.h).
+#ifndef POCKETGLM_KERNELS_ATTENTION_ROWS_INL_H_
+#define POCKETGLM_KERNELS_ATTENTION_ROWS_INL_H_
+
+#include <cstring>
+#include <type_traits>
+
+#include "hwy/cache_control.h"
+#include "kernels/attention.h"
+#include "kernels/exp-inl.h"
+#include "kernels/lanes16-inl.h"
+
+namespace pocketglm {
+namespace POCKETGLM_LEVEL {
+namespace {
+
+// A row is one query head of one token. A register tile is kTileRows rows by kTileVectors vectors
+// of 16 keys (scores) or 16 dimensions (values): each vector loaded serves all rows, each query or
+// weight all vectors. 16 rows by one vector would take a broadcast from memory for each product,
+// which limits a core to 1.49 a cycle instead of 1.87 (vpdpbusd, Granite Rapids, 2026-11-21).
+#if HWY_MAX_BYTES >= 64
+inline constexpr size_t kTileRows = 8;
+inline constexpr size_t kTileVectors = 2;
+#else
+inline constexpr size_t kTileRows = 4;
+inline constexpr size_t kTileVectors = 1;
+#endif
+inline constexpr size_t kTileLanes = 16 * kTileVectors;
+static_assert(kTileLanes <= kAttentionMaxTileLanes);
+
+constexpr float kMinusInfinity = -__builtin_inff();
+
+// The arguments of a call.
+struct Call {
+  MatrixView<const float> q;
+  const KvHead& cache;
+  Range keys;
+  size_t position = 0;
+  float scale = 0.0f;
+  const AttentionState& state;
+};
+
+// Rows that go through the keys of a chunk together, so that K and V are widened to f32 once for
+// all of them: 64 rows 0.66 to 0.68 of the FMA peak, 32 rows 0.56 to 0.61 (f16 in the L2 cache,
+// same machine, g++ 12.2).
+struct Rows {
+  size_t count = 0;
+  size_t tiles = 0;
+  float* q = nullptr;      // By tile: [head_dim][rows of the tile].
+  float* p = nullptr;      // [count][kAttentionBlock]: scores of a block, then their exp.
+  float* block = nullptr;  // K or V widened: [kTileVectors][head_dim][16], or [keys][kTileLanes].
+  size_t end[kAttentionRows] = {};  // The row sees keys below.
+  float* out[kAttentionRows] = {};
+  float max[kAttentionRows] = {};
+  float sum[kAttentionRows] = {};
+  float rescale[kAttentionRows] = {};  // How much the sums of earlier blocks shrink.
+};
+
+// Calls f(kRows, first) for tiles of kRows = kTileRows rows, and of fewer for the rest.
+template <size_t kRows = kTileRows, class F>
+HWY_INLINE void ForEachTile(size_t count, const F& f, size_t first = 0) {
+  for (; first + kRows <= count; first += kRows) {
+    f(std::integral_constant<size_t, kRows>(), first);
+  }
+  if constexpr (kRows > 1) ForEachTile<kRows / 2>(count, f, first);
+}
+
+// The K or V of the next block, asked for while this one is computed: a little in every step of
+// every tile's loop, evenly: 78 Gflop/s (16 rows, f16 keys from memory on huge pages, same
+// machine), by the first tile alone 75, not at all 71. Into the L2 cache only, two blocks ahead, or
+// every second to eighth line made no difference.
+class MemoryAhead {
+ public:
+  // For `tiles` tiles of kTileLanes elements in every step.
+  MemoryAhead(const void* data, size_t element_bytes, size_t tiles)
+      : next_(static_cast<const uint8_t*>(data)),
+        step_(CeilDiv(kTileLanes * element_bytes, tiles)) {}
+
+  // What a tile of `steps` steps is to ask for.
+  MemoryAhead Take(size_t steps) {
+    const MemoryAhead part = *this;
+    next_ += steps * step_;
+    return part;
+  }
+  void Prefetch(size_t step) const { hwy::Prefetch(next_ + step * step_); }
+
+ private:
+  const uint8_t* next_;
+  size_t step_;
+};
+
+// The online softmax: turns scores into exp(score - new maximum), those of keys that a row does not
+// see into 0, and updates the running maxima and sums. `v_scales` are those of an int8 cache from
+// key `begin` on: folded into the weights.
+HWY_NOINLINE void SoftmaxStep(size_t begin, size_t count, const float* v_scales, Rows& rows) {
+  float block_sum[kAttentionRows] = {};
+  float old_max[kAttentionRows];
+  std::memcpy(old_max, rows.max, sizeof(old_max));
+  for (size_t r = 0; r < rows.count; ++r) {
+    float* HWY_RESTRICT p = rows.p + r * kAttentionBlock;
+    const size_t seen = rows.end[r] <= begin ? 0 : rows.end[r] - begin;
+    for (size_t j = seen; j < RoundUp(count, 16); ++j) p[j] = kMinusInfinity;
+    F32x16 lane_max = Set16(old_max[r]);
+    for (size_t j = 0; j < count; j += 16) lane_max = Max16(lane_max, Load16(p + j));
+    const float max = ReduceMax16(lane_max);
+    F32x16 lane_sum = Zero16();
+    for (size_t j = 0; j < count; j += 16) {
+      F32x16 weights = Exp16(Sub16(Load16(p + j), Set16(max)));
+      lane_sum = Add16(lane_sum, weights);
+      if (v_scales != nullptr) weights = Mul16(weights, Load16(v_scales + j));
+      Store16(weights, p + j);
+    }
+    rows.max[r] = max;
+    block_sum[r] = ReduceSum16(lane_sum);
+  }
+  for (size_t r = 0; r < rows.count; r += 16) {
+    const F32x16 rescale = Exp16(Sub16(Load16(old_max + r), Load16(rows.max + r)));
+    Store16(rescale, rows.rescale + r);
+    Store16(MulAdd16(Load16(rows.sum + r), rescale, Load16(block_sum + r)), rows.sum + r);
+  }
+}
+
+}  // namespace
+}  // namespace POCKETGLM_LEVEL
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_KERNELS_ATTENTION_ROWS_INL_H_

@@ -1,0 +1,130 @@
+// Scores and values of a block of keys by f32 multiply-adds, from a cache of any type.
+#ifndef POCKETGLM_KERNELS_ATTENTION_TILES_INL_H_
+#define POCKETGLM_KERNELS_ATTENTION_TILES_INL_H_
+
+#include <type_traits>
+
+#include "kernels/attention_rows-inl.h"
+
+namespace pocketglm {
+namespace POCKETGLM_LEVEL {
+namespace {
+
+// to[i] = from[i]; n is a multiple of 16.
+template <class T>
+HWY_INLINE void Widen(const T* HWY_RESTRICT from, size_t n, float* HWY_RESTRICT to) {
+  for (size_t i = 0; i < n; i += 16) Store16(Load16(from + i), to + i);
+}
+
+// What the scores of 16 keys from number `key` on are multiplied with.
+template <class T>
+HWY_INLINE F32x16 KeyScales(const KvHead& cache, size_t key, float scale) {
+  if constexpr (std::is_same_v<T, int8_t>) {
+    return Mul16(Set16(scale), Load16(cache.k_scales + key));
+  }
+  return Set16(scale);
+}
+
+// One tile's p[r][j] = <q[r], k[j]> * scale for kTileLanes keys j.
+template <size_t kRows>
+HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const float* HWY_RESTRICT k, size_t head_dim,
+                          const F32x16 (&scales)[kTileVectors], MemoryAhead ahead,
+                          float* HWY_RESTRICT p) {
+  F32x16 acc[kRows * kTileVectors];
+  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED { acc[i] = Zero16(); });
+  for (size_t d = 0; d < head_dim; ++d) {
+    ahead.Prefetch(d);
+    F32x16 key[kTileVectors];
+    Unroll<kTileVectors>([&](auto v)
+                             POCKETGLM_UNROLLED { key[v] = Load16(k + (v * head_dim + d) * 16); });
+    Unroll<kRows>([&](auto r) POCKETGLM_UNROLLED {
+      const F32x16 query = Set16(q[d * kRows + r]);
+      Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
+        acc[r * kTileVectors + v] = MulAdd16(key[v], query, acc[r * kTileVectors + v]);
+      });
+    });
+  }
+  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED {
+    Store16(Mul16(acc[i], scales[i % kTileVectors]),
+            p + i / kTileVectors * kAttentionBlock + i % kTileVectors * 16);
+  });
+}
+
+// p[r][j] of all rows for the first `count` keys, and some more, of the block that starts at key
+// `begin`. Scores beyond `count` are whatever the cache held.
+template <class T>
+HWY_NOINLINE void Scores(const Call& call, size_t begin, size_t count, const Rows& rows) {
+  const size_t head_dim = call.cache.head_dim;
+  const T* k = reinterpret_cast<const T*>(call.cache.k) + begin * head_dim;
+  MemoryAhead ahead(k + kAttentionBlock * head_dim, sizeof(T), rows.tiles);
+  for (size_t j = 0; j < count; j += kTileLanes) {
+    Widen(k + j * head_dim, kTileLanes * head_dim, rows.block);
+    F32x16 scales[kTileVectors];
+    Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
+      scales[v] = KeyScales<T>(call.cache, begin + j + v * 16, call.scale);
+    });
+    ForEachTile(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
+      ScoreTile<tile_rows>(rows.q + first * head_dim, rows.block, head_dim, scales,
+                           ahead.Take(head_dim), rows.p + first * kAttentionBlock + j);
+    });
+  }
+}
+
+// One tile's out[r] = out[r] * rescale[r] + sum_j p[r][j] * v[j], j ascending, for kVecs vectors of
+// dimensions from number d on.
+template <size_t kRows, size_t kVecs>
+HWY_INLINE void ValueTile(const Rows& rows, size_t first, size_t d, size_t count, size_t head_dim,
+                          MemoryAhead ahead) {
+  F32x16 acc[kRows * kVecs];
+  Unroll<kRows * kVecs>([&](auto i) POCKETGLM_UNROLLED {
+    const size_t at = d + i % kVecs * 16;
+    acc[i] = Mul16(LoadN16(rows.out[first + i / kVecs] + at, head_dim - at),
+                   Set16(rows.rescale[first + i / kVecs]));
+  });
+  const float* HWY_RESTRICT p = rows.p + first * kAttentionBlock;
+  for (size_t j = 0; j < count; ++j) {
+    ahead.Prefetch(j);
+    F32x16 value[kVecs];
+    Unroll<kVecs>([&](auto v) POCKETGLM_UNROLLED {
+      value[v] = Load16(rows.block + j * kTileLanes + v * 16);
+    });
+    Unroll<kRows>([&](auto r) POCKETGLM_UNROLLED {
+      const F32x16 weight = Set16(p[r * kAttentionBlock + j]);
+      Unroll<kVecs>([&](auto v) POCKETGLM_UNROLLED {
+        acc[r * kVecs + v] = MulAdd16(value[v], weight, acc[r * kVecs + v]);
+      });
+    });
+  }
+  Unroll<kRows * kVecs>([&](auto i) POCKETGLM_UNROLLED {
+    const size_t at = d + i % kVecs * 16;
+    StoreN16(acc[i], rows.out[first + i / kVecs] + at, head_dim - at);
+  });
+}
+
+template <class T>
+HWY_NOINLINE void AddValues(const Call& call, size_t begin, size_t count, const Rows& rows) {
+  const size_t head_dim = call.cache.head_dim;
+  const size_t v_stride = call.cache.v_stride();
+  const T* v = reinterpret_cast<const T*>(call.cache.v) + begin * v_stride;
+  MemoryAhead ahead(v + kAttentionBlock * v_stride, sizeof(T), rows.tiles);
+  for (size_t d = 0; d < v_stride; d += kTileLanes) {
+    const size_t width = HWY_MIN(kTileLanes, v_stride - d);
+    for (size_t j = 0; j < count; ++j) {
+      Widen(v + j * v_stride + d, width, rows.block + j * kTileLanes);
+    }
+    ForEachTile(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
+      const MemoryAhead part = ahead.Take(count);
+      if (width == kTileLanes) {
+        ValueTile<tile_rows, kTileVectors>(rows, first, d, count, head_dim, part);
+      } else {
+        ValueTile<tile_rows, 1>(rows, first, d, count, head_dim, part);
+      }
+    });
+  }
+}
+
+}  // namespace
+}  // namespace POCKETGLM_LEVEL
+}  // namespace pocketglm
+
+#endif  // POCKETGLM_KERNELS_ATTENTION_TILES_INL_H_
