@@ -31,6 +31,23 @@ StatusOr<std::span<const uint8_t>> MapDescriptor(int fd, const std::string& path
   return std::span<const uint8_t>(static_cast<const uint8_t*>(data), static_cast<size_t>(size));
 }
 
+// Only advice: a failure costs speed, not correctness.
+void Advise(std::span<const uint8_t> bytes, MappedFile::Access access) {
+  void* const data = const_cast<uint8_t*>(bytes.data());
+  switch (access) {
+    case MappedFile::Access::kNormal:
+      break;
+    case MappedFile::Access::kSequential:
+      (void)madvise(data, bytes.size(), MADV_SEQUENTIAL);
+      break;
+    case MappedFile::Access::kRepeated:
+#if defined(MADV_HUGEPAGE)  // Linux.
+      (void)madvise(data, bytes.size(), MADV_HUGEPAGE);
+#endif
+      break;
+  }
+}
+
 }  // namespace
 
 StatusOr<MappedFile> MappedFile::Open(const std::string& path, Access access) {
@@ -45,10 +62,7 @@ StatusOr<MappedFile> MappedFile::Open(const std::string& path, Access access) {
   file.path_ = path;
   file.data_ = mapped->data();
   file.size_ = mapped->size();
-  if (access == Access::kSequential) {
-    // Only advice: a failure costs speed, not correctness.
-    (void)madvise(const_cast<uint8_t*>(file.data_), file.size_, MADV_SEQUENTIAL);
-  }
+  Advise(file.bytes(), access);
   return file;
 }
 

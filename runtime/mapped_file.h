@@ -20,8 +20,10 @@ namespace pocketglm {
 class MappedFile {
  public:
   // kNormal leaves read-ahead to the system; kSequential asks for more of it, for files that are
-  // read once from front to back.
-  enum class Access : uint8_t { kNormal, kSequential };
+  // read once from front to back; kRepeated asks for huge pages, for files of gigabytes that are
+  // read whole again and again. The system gives those where the file system has large folios, and
+  // only to what it then reads from disk: pages that are in memory already stay as they are.
+  enum class Access : uint8_t { kNormal, kSequential, kRepeated };
 
   // Anything but a regular file with at least one byte is an error.
   static StatusOr<MappedFile> Open(const std::string& path, Access access = Access::kNormal);
