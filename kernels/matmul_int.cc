@@ -26,10 +26,19 @@ HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t pan
 
 // ---- Few tokens: bound by memory. The weights stream past once, straight from their packed form.
 
-// How far ahead of the lines in use memory is asked for, stream by stream. One token, INT4 G 64,
-// two threads of a Granite Rapids, share of the read bandwidth (three runs each, 2026-11-21): 1024
-// bytes 0.90, 2048 0.92, 3072 0.92, at avx2 and avx512_vnni alike.
+// How far ahead of the lines in use memory is asked for, stream by stream. One token, INT4 G 64:
+// - two threads of a Granite Rapids, share of the read bandwidth: 1024 bytes 0.90, 2048 0.92, 3072
+//   0.92, at avx2 and avx512_vnni alike (three runs each, 2026-11-21);
+// - a Zen 4, whose own prefetching is better than ours: on one thread 18.8 GB/s with 2048
+// bytes, 25.7
+//   with 1024, 26.3 with 768, 28.9 with 256, 29.4 with none; on two, where memory is the limit, 29,
+//   31, 33, 33 and 34 (medians of six, 2026-11-25).
+// A CPU of Intel without AMX lost a quarter or more without any prefetch.
+#if defined(__AMX_INT8__)
 inline constexpr size_t kPrefetchBytes = 2048;
+#else
+inline constexpr size_t kPrefetchBytes = 1024;
+#endif
 
 // Packed weights that stay in the L2 cache while several passes use them.
 inline constexpr size_t kStreamBytes = 256 * 1024;

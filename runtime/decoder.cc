@@ -136,7 +136,8 @@ void Decoder::Multiply(const PackedMatrix& w, const float* bias, const Activatio
 
 void Decoder::MatMul(const Worker& worker, const PackedMatrix& w, const float* bias,
                      const Activations& x, MatrixView<float> y) {
-  Multiply(w, bias, x, 0, BatchSize(), worker.Share(w.panels()), y);
+  worker.ForParts(w.panels(),
+                  [&](Range panels) { Multiply(w, bias, x, 0, BatchSize(), panels, y); });
 }
 
 // Work is shared out by (token, KV head): the group's query heads, its k and its v.
@@ -283,23 +284,28 @@ MatrixView<float> Decoder::GateUpProducts(const Worker& worker, size_t panel) co
 // (512 tokens of a 9B model would make 56 MB a layer).
 void Decoder::GateUp(const Worker& worker, const PackedMatrix& gate_up) {
   const size_t unit = IsQuantized() ? 2 * gate_up.group / kPanelRows : 2;
-  const Range share = worker.Share(CeilDiv(gate_up.panels(), unit));
-  const size_t end = std::min(share.end * unit, gate_up.panels());
-  const size_t step = BatchSize() <= kFewTokens ? end : Scratch::GateUpPanels(gate_up.group);
-  for (size_t panel = share.begin * unit; panel < end; panel += step) {
-    const size_t count = std::min(step, end - panel);
-    const MatrixView<float> products = GateUpProducts(worker, panel);
-    Multiply(gate_up.Panels(panel, count), nullptr, scratch_.normed, 0, BatchSize(), {0, count},
-             products);
-    const size_t begin = panel / 2 * kPanelRows;
-    const size_t n = std::min(count / 2 * kPanelRows, config_.intermediate_size - begin);
-    for (size_t i = 0; i < BatchSize(); ++i) {
-      if (IsQuantized()) {
-        kernels_.swiglu_quantize(products.Row(i), n,
-                                 scratch_.activated.quantized.Row(i).From(begin));
-      } else {
-        kernels_.swiglu(products.Row(i), n, scratch_.activated.f32.Row(i) + begin);
-      }
+  worker.ForParts(CeilDiv(gate_up.panels(), unit), [&](Range part) {
+    const size_t end = std::min(part.end * unit, gate_up.panels());
+    const size_t step = BatchSize() <= kFewTokens ? end : Scratch::GateUpPanels(gate_up.group);
+    for (size_t panel = part.begin * unit; panel < end; panel += step) {
+      const size_t count = std::min(step, end - panel);
+      const MatrixView<float> products = GateUpProducts(worker, panel);
+      Multiply(gate_up.Panels(panel, count), nullptr, scratch_.normed, 0, BatchSize(), {0, count},
+               products);
+      Activate(products, panel, count);
+    }
+  });
+}
+
+// activated = swiglu(products) for the columns that `count` panels of gate_up from `panel` on make.
+void Decoder::Activate(MatrixView<float> products, size_t panel, size_t count) {
+  const size_t begin = panel / 2 * kPanelRows;
+  const size_t n = std::min(count / 2 * kPanelRows, config_.intermediate_size - begin);
+  for (size_t i = 0; i < BatchSize(); ++i) {
+    if (IsQuantized()) {
+      kernels_.swiglu_quantize(products.Row(i), n, scratch_.activated.quantized.Row(i).From(begin));
+    } else {
+      kernels_.swiglu(products.Row(i), n, scratch_.activated.f32.Row(i) + begin);
     }
   }
 }
@@ -311,8 +317,12 @@ void Decoder::Logits(const Worker& worker, MatrixView<float> logits) {
     // A run of neighbours in the batch is a matrix as it stands.
     size_t end = row + 1;
     while (end < logit_rows_.size() && logit_rows_[end] == logit_rows_[end - 1] + 1) ++end;
-    Multiply(head, nullptr, scratch_.normed, logit_rows_[row], end - row,
-             worker.Share(head.panels()), {logits.Row(row), end - row, logits.cols, logits.stride});
+    const MatrixView<float> run = {logits.Row(row), end - row, logits.cols, logits.stride};
+    const auto multiply = [&](Range panels) {
+      Multiply(head, nullptr, scratch_.normed, logit_rows_[row], end - row, panels, run);
+    };
+    if (row != 0) worker.Barrier();
+    worker.ForParts(head.panels(), multiply);
     row = end;
   }
 }

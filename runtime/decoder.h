@@ -89,6 +89,7 @@ class Decoder {
   void QuantizeAttention(const Worker& worker);
   void GateUp(const Worker& worker, const PackedMatrix& gate_up);
   MatrixView<float> GateUpProducts(const Worker& worker, size_t panel) const;
+  void Activate(MatrixView<float> products, size_t panel, size_t count);
   void Logits(const Worker& worker, MatrixView<float> logits);
 
   size_t BatchSize() const { return batch_.size(); }

@@ -66,7 +66,9 @@ void ThreadPool::WorkerMain(size_t index) {
 void ThreadPool::ArriveAndWait() {
   const uint32_t phase = phase_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-    arrived_.store(0, std::memory_order_relaxed);  // Nobody arrives again before the phase changes.
+    // Nobody arrives again, or takes pieces, before the phase changes.
+    arrived_.store(0, std::memory_order_relaxed);
+    taken_.store(0, std::memory_order_relaxed);
     phase_.store(phase + 1, std::memory_order_release);
     phase_.notify_all();
   } else {

@@ -4,6 +4,7 @@
 //   pool.Run([&](const ThreadPool::Worker& worker) {
 //     Sum(worker.Share(n));   // every worker a contiguous part
 //     worker.Barrier();       // what all have written, all now see
+//     worker.ForParts(n, Multiply);  // a contiguous part each, and some of the rest
 //     ...
 //   });
 //
@@ -16,6 +17,7 @@
 #ifndef POCKETGLM_RUNTIME_THREAD_POOL_H_
 #define POCKETGLM_RUNTIME_THREAD_POOL_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +40,26 @@ class ThreadPool {
     // ascend with the index. A part may be empty.
     Range Share(size_t n) const { return {n * index_ / count_, n * (index_ + 1) / count_}; }
 
+    // Calls work(part) for this worker's parts of [0, n): together with those of all other workers,
+    // which must make the same call, they cover it once. Seven eighths are shared out as by
+    // Share(n), in whole pieces; whoever is done with that takes the rest piece by piece, so that
+    // no worker has to wait long for one that was held up. What does not come to 32 pieces a worker
+    // is shared out as by Share(n). Between two such calls must be a Barrier().
+    template <class Work>
+    void ForParts(size_t n, const Work& work) const {
+      const size_t piece = count_ == 1 ? 0 : PieceSize(n);
+      const size_t pieces = piece == 0 ? 0 : (n + piece - 1) / piece;
+      const size_t free_pieces = pieces / 8;
+      const Range own = piece == 0 ? Share(n) : Scaled(Share(pieces - free_pieces), piece);
+      if (own.size() != 0) work(own);
+      if (free_pieces == 0) return;
+      for (;;) {
+        const size_t next = pieces - free_pieces + pool_->TakePiece();
+        if (next >= pieces) return;
+        work(Range{next * piece, std::min((next + 1) * piece, n)});
+      }
+    }
+
     // Returns when every worker of the job has called it as often. All must.
     void Barrier() const {
       if (count_ > 1) pool_->ArriveAndWait();
@@ -47,6 +69,15 @@ class ThreadPool {
     friend class ThreadPool;
     Worker(ThreadPool* pool, size_t index, size_t count)
         : pool_(pool), index_(index), count_(count) {}
+
+    // Of a matrix's panels, whole tiles of the kernels (4 panels) where there are enough.
+    size_t PieceSize(size_t n) const {
+      const size_t size = n / (32 * count_);
+      return size < 4 ? size : size / 4 * 4;
+    }
+    static Range Scaled(Range range, size_t factor) {
+      return {range.begin * factor, range.end * factor};
+    }
 
     ThreadPool* pool_;
     size_t index_;
@@ -77,6 +108,8 @@ class ThreadPool {
   void RunOnAll(Trampoline trampoline, const void* job);
   void WorkerMain(size_t index);
   void ArriveAndWait();
+  // 0, 1, 2, ... since the last barrier.
+  size_t TakePiece() { return taken_.fetch_add(1, std::memory_order_relaxed); }
   // Returns when `value` is no longer `old`: spins for a while, then sleeps.
   void WaitWhile(const std::atomic<uint32_t>& value, uint32_t old) const;
 
@@ -91,6 +124,7 @@ class ThreadPool {
   alignas(128) std::atomic<uint32_t> generation_{0};  // Jobs started.
   alignas(128) std::atomic<uint32_t> arrived_{0};     // Workers at the current barrier.
   alignas(128) std::atomic<uint32_t> phase_{0};       // Barriers passed.
+  alignas(128) std::atomic<uint32_t> taken_{0};       // Pieces taken since the last barrier.
 
   std::vector<std::thread> threads_;
 };

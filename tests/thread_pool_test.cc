@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <set>
@@ -53,6 +54,48 @@ TEST(ThreadPoolTest, SharesCoverEverythingOnceInOrderAndEvenly) {
       }
       EXPECT_EQ(next, n);
     }
+  }
+}
+
+TEST(ThreadPoolTest, PartsCoverEverythingOnce) {
+  for (const size_t size : PoolSizes()) {
+    ThreadPool pool(size);
+    for (const size_t n : {0, 1, 7, 100, 288, 1712, 9472}) {
+      std::vector<std::atomic<int>> times(n);
+      for (int round = 1; round <= 3; ++round) {
+        pool.Run([&](const ThreadPool::Worker& worker) {
+          for (int call = 0; call < 2; ++call) {
+            worker.ForParts(n, [&](Range part) {
+              EXPECT_LT(part.begin, part.end);
+              for (size_t i = part.begin; i < part.end; ++i) ++times[i];
+            });
+            worker.Barrier();
+          }
+        });
+        for (size_t i = 0; i < n; ++i) ASSERT_EQ(times[i], 2 * round) << i << " of " << n;
+      }
+    }
+  }
+}
+
+// A worker that is held up in its own part finds everything else done.
+TEST(ThreadPoolTest, OthersTakeTheRestOfAWorkerThatIsHeldUp) {
+  for (const size_t size : {2, 3, 8}) {
+    ThreadPool pool(size);
+    constexpr size_t kCount = 9472;
+    std::atomic<size_t> done = 0;
+    std::atomic<size_t> parts_of_first = 0;
+    pool.Run([&](const ThreadPool::Worker& worker) {
+      worker.ForParts(kCount, [&](Range part) {
+        if (worker.index() == 0) {
+          ++parts_of_first;
+          while (done + part.size() < kCount) std::this_thread::yield();
+        }
+        done += part.size();
+      });
+    });
+    EXPECT_EQ(done, kCount);
+    EXPECT_EQ(parts_of_first, 1u);
   }
 }
 
