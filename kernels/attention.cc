@@ -18,18 +18,18 @@ namespace POCKETGLM_LEVEL {
 namespace {
 
 // Rows [first, first + count) of the call's tokens * heads.
-template <class T>
+template <class T, class Tiling>
 void AttendRows(const Call& call, size_t first, size_t count, float* workspace) {
   const size_t head_dim = call.cache.head_dim;
   const size_t heads = call.state.max.cols;
   Rows rows;
   rows.count = count;
-  ForEachTile(count, [&](auto, size_t) { ++rows.tiles; });
+  ForEachTile<Tiling::kRows>(count, [&](auto, size_t) { ++rows.tiles; });
   rows.q = workspace;
   rows.p = rows.q + kAttentionRows * head_dim;
   rows.block = rows.p + kAttentionRows * kAttentionBlock;
   std::fill(std::begin(rows.max), std::end(rows.max), kMinusInfinity);
-  ForEachTile(count, [&](auto tile_rows, size_t tile) {
+  ForEachTile<Tiling::kRows>(count, [&](auto tile_rows, size_t tile) {
     for (size_t i = 0; i < tile_rows; ++i) {
       const size_t r = tile + i;
       const size_t token = (first + r) / heads;
@@ -45,10 +45,10 @@ void AttendRows(const Call& call, size_t first, size_t count, float* workspace) 
   const size_t end = rows.end[count - 1];  // Later tokens see more.
   for (size_t begin = call.keys.begin; begin < end; begin += kAttentionBlock) {
     const size_t keys = HWY_MIN(end - begin, kAttentionBlock);
-    Scores<T>(call, begin, keys, rows);
+    Scores<T, Tiling>(call, begin, keys, rows);
     SoftmaxStep(begin, keys, std::is_same_v<T, int8_t> ? call.cache.v_scales + begin : nullptr,
                 rows);
-    AddValues<T>(call, begin, keys, rows);
+    AddValues<T, Tiling>(call, begin, keys, rows);
   }
   for (size_t r = 0; r < count; ++r) {
     call.state.max.Row((first + r) / heads)[(first + r) % heads] = rows.max[r];
@@ -60,7 +60,12 @@ template <class T>
 void Attend(const Call& call, float* workspace) {
   const size_t rows = call.q.rows * call.state.max.cols;
   for (size_t first = 0; first < rows; first += kAttentionRows) {
-    AttendRows<T>(call, first, HWY_MIN(rows - first, kAttentionRows), workspace);
+    const size_t count = HWY_MIN(rows - first, kAttentionRows);
+    if (count <= OneTile::kRows) {
+      AttendRows<T, OneTile>(call, first, count, workspace);
+    } else {
+      AttendRows<T, ManyTiles>(call, first, count, workspace);
+    }
   }
 }
 

@@ -15,19 +15,31 @@ namespace pocketglm {
 namespace POCKETGLM_LEVEL {
 namespace {
 
-// A row is one query head of one token. A register tile is kTileRows rows by kTileVectors vectors
-// of 16 keys (scores) or 16 dimensions (values): each vector loaded serves all rows, each query or
-// weight all vectors. 16 rows by one vector would take a broadcast from memory for each product,
-// which limits a core to 1.49 a cycle instead of 1.87 (vpdpbusd, Granite Rapids, 2026-11-21).
+// A row is one query head of one token. A register tile is kRows rows by kVectors vectors of 16
+// keys (scores) or 16 dimensions (values): each vector loaded serves all rows, each query or weight
+// all vectors.
+template <size_t kTileRows, size_t kTileVectors, bool kWidenFirst>
+struct Tiling {
+  static constexpr size_t kRows = kTileRows;
+  static constexpr size_t kVectors = kTileVectors;
+  static constexpr size_t kLanes = 16 * kTileVectors;
+  static constexpr bool kWiden = kWidenFirst;
+  static_assert(kLanes <= kAttentionMaxTileLanes);
+};
+
+// Rows that fit into one tile take keys and values straight from the cache and widen them in
+// registers: 16 rows, f16, 1024 keys, on one thread of a Zen 4 (peak 118 Gflop/s) 102 Gflop/s from
+// the L3 cache and 82 from memory, against 88 and 70 by way of the workspace (2026-11-25). More
+// rows find them widened in the workspace, which is worth its stores when several tiles load them.
+// Tiles of 16 rows would not do there: they take a broadcast from memory for each product, which
+// limits a core of a Granite Rapids to 1.49 products a cycle instead of 1.87 (2026-11-21).
 #if HWY_MAX_BYTES >= 64
-inline constexpr size_t kTileRows = 8;
-inline constexpr size_t kTileVectors = 2;
+using OneTile = Tiling<16, 1, false>;
+using ManyTiles = Tiling<8, 2, true>;
 #else
-inline constexpr size_t kTileRows = 4;
-inline constexpr size_t kTileVectors = 1;
+using OneTile = Tiling<4, 1, false>;
+using ManyTiles = Tiling<4, 1, true>;
 #endif
-inline constexpr size_t kTileLanes = 16 * kTileVectors;
-static_assert(kTileLanes <= kAttentionMaxTileLanes);
 
 constexpr float kMinusInfinity = -__builtin_inff();
 
@@ -42,14 +54,14 @@ struct Call {
 };
 
 // Rows that go through the keys of a chunk together, so that K and V are widened to f32 once for
-// all of them: 64 rows 0.66 to 0.68 of the FMA peak, 32 rows 0.56 to 0.61 (f16 in the L2 cache,
-// same machine, g++ 12.2).
+// all of them: 64 rows 0.66 to 0.68 of the FMA peak, 32 rows 0.56 to 0.61 (f16 in the L2 cache of a
+// Granite Rapids, g++ 12.2).
 struct Rows {
   size_t count = 0;
   size_t tiles = 0;
-  float* q = nullptr;      // By tile: [head_dim][rows of the tile].
-  float* p = nullptr;      // [count][kAttentionBlock]: scores of a block, then their exp.
-  float* block = nullptr;  // K or V widened: [kTileVectors][head_dim][16], or [keys][kTileLanes].
+  float* q = nullptr;               // By tile: [head_dim][rows of the tile].
+  float* p = nullptr;               // [count][kAttentionBlock]: scores of a block, then their exp.
+  float* block = nullptr;           // K or V widened: [kVectors][head_dim][16], or [keys][kLanes].
   size_t end[kAttentionRows] = {};  // The row sees keys below.
   float* out[kAttentionRows] = {};
   float max[kAttentionRows] = {};
@@ -57,8 +69,8 @@ struct Rows {
   float rescale[kAttentionRows] = {};  // How much the sums of earlier blocks shrink.
 };
 
-// Calls f(kRows, first) for tiles of kRows = kTileRows rows, and of fewer for the rest.
-template <size_t kRows = kTileRows, class F>
+// Calls f(kRows, first) for tiles of kRows rows, and of fewer for the rest.
+template <size_t kRows, class F>
 HWY_INLINE void ForEachTile(size_t count, const F& f, size_t first = 0) {
   for (; first + kRows <= count; first += kRows) {
     f(std::integral_constant<size_t, kRows>(), first);
@@ -67,15 +79,17 @@ HWY_INLINE void ForEachTile(size_t count, const F& f, size_t first = 0) {
 }
 
 // The K or V of the next block, asked for while this one is computed: a little in every step of
-// every tile's loop, evenly: 78 Gflop/s (16 rows, f16 keys from memory on huge pages, same
-// machine), by the first tile alone 75, not at all 71. Into the L2 cache only, two blocks ahead, or
-// every second to eighth line made no difference.
+// every tile's loop, evenly. 16 rows, f16 keys from memory on huge pages, by way of the workspace:
+// 78 Gflop/s on a Granite Rapids, by the first tile alone 75, not at all 71; into the L2 cache
+// only, two blocks ahead, or every second to eighth line made no difference. On a Zen 4 nothing
+// does, 82 with and without: what memory takes and what arithmetic takes add up, also with the
+// values of this block asked for during its scores, and with a load from every page of the next
+// block to have its translation ready.
 class MemoryAhead {
  public:
-  // For `tiles` tiles of kTileLanes elements in every step.
-  MemoryAhead(const void* data, size_t element_bytes, size_t tiles)
-      : next_(static_cast<const uint8_t*>(data)),
-        step_(CeilDiv(kTileLanes * element_bytes, tiles)) {}
+  // For `tiles` tiles of `bytes` bytes in every step.
+  MemoryAhead(const void* data, size_t bytes, size_t tiles)
+      : next_(static_cast<const uint8_t*>(data)), step_(CeilDiv(bytes, tiles)) {}
 
   // What a tile of `steps` steps is to ask for.
   MemoryAhead Take(size_t steps) {

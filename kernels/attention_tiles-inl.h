@@ -25,101 +25,117 @@ HWY_INLINE F32x16 KeyScales(const KvHead& cache, size_t key, float scale) {
   return Set16(scale);
 }
 
-// One tile's p[r][j] = <q[r], k[j]> * scale for kTileLanes keys j.
-template <size_t kRows>
-HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const float* HWY_RESTRICT k, size_t head_dim,
-                          const F32x16 (&scales)[kTileVectors], MemoryAhead ahead,
+// One tile's p[r][j] = <q[r], k[j]> * scale for 16 * kVectors keys j, which lie as in the cache.
+template <size_t kRows, size_t kVectors, class Element>
+HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const Element* HWY_RESTRICT k,
+                          size_t head_dim, const F32x16 (&scales)[kVectors], MemoryAhead ahead,
                           float* HWY_RESTRICT p) {
-  F32x16 acc[kRows * kTileVectors];
-  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED { acc[i] = Zero16(); });
+  F32x16 acc[kRows * kVectors];
+  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED { acc[i] = Zero16(); });
   for (size_t d = 0; d < head_dim; ++d) {
     ahead.Prefetch(d);
-    F32x16 key[kTileVectors];
-    Unroll<kTileVectors>([&](auto v)
-                             POCKETGLM_UNROLLED { key[v] = Load16(k + (v * head_dim + d) * 16); });
+    F32x16 key[kVectors];
+    Unroll<kVectors>([&](auto v)
+                         POCKETGLM_UNROLLED { key[v] = Load16(k + (v * head_dim + d) * 16); });
     Unroll<kRows>([&](auto r) POCKETGLM_UNROLLED {
       const F32x16 query = Set16(q[d * kRows + r]);
-      Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
-        acc[r * kTileVectors + v] = MulAdd16(key[v], query, acc[r * kTileVectors + v]);
+      Unroll<kVectors>([&](auto v) POCKETGLM_UNROLLED {
+        acc[r * kVectors + v] = MulAdd16(key[v], query, acc[r * kVectors + v]);
       });
     });
   }
-  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED {
-    Store16(Mul16(acc[i], scales[i % kTileVectors]),
-            p + i / kTileVectors * kAttentionBlock + i % kTileVectors * 16);
+  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    Store16(Mul16(acc[i], scales[i % kVectors]),
+            p + i / kVectors * kAttentionBlock + i % kVectors * 16);
   });
 }
 
 // p[r][j] of all rows for the first `count` keys, and some more, of the block that starts at key
 // `begin`. Scores beyond `count` are whatever the cache held.
-template <class T>
+template <class T, class Tiling>
 HWY_NOINLINE void Scores(const Call& call, size_t begin, size_t count, const Rows& rows) {
+  constexpr size_t kVectors = Tiling::kVectors;
   const size_t head_dim = call.cache.head_dim;
   const T* k = reinterpret_cast<const T*>(call.cache.k) + begin * head_dim;
-  MemoryAhead ahead(k + kAttentionBlock * head_dim, sizeof(T), rows.tiles);
-  for (size_t j = 0; j < count; j += kTileLanes) {
-    Widen(k + j * head_dim, kTileLanes * head_dim, rows.block);
-    F32x16 scales[kTileVectors];
-    Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
+  MemoryAhead ahead(k + kAttentionBlock * head_dim, Tiling::kLanes * sizeof(T), rows.tiles);
+  for (size_t j = 0; j < count; j += Tiling::kLanes) {
+    F32x16 scales[kVectors];
+    Unroll<kVectors>([&](auto v) POCKETGLM_UNROLLED {
       scales[v] = KeyScales<T>(call.cache, begin + j + v * 16, call.scale);
     });
-    ForEachTile(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
-      ScoreTile<tile_rows>(rows.q + first * head_dim, rows.block, head_dim, scales,
-                           ahead.Take(head_dim), rows.p + first * kAttentionBlock + j);
+    const auto keys = [&] {
+      if constexpr (Tiling::kWiden) {
+        Widen(k + j * head_dim, Tiling::kLanes * head_dim, rows.block);
+        return static_cast<const float*>(rows.block);
+      } else {
+        return k + j * head_dim;
+      }
+    }();
+    ForEachTile<Tiling::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
+      ScoreTile<tile_rows>(rows.q + first * head_dim, keys, head_dim, scales, ahead.Take(head_dim),
+                           rows.p + first * kAttentionBlock + j);
     });
   }
 }
 
-// One tile's out[r] = out[r] * rescale[r] + sum_j p[r][j] * v[j], j ascending, for kVecs vectors of
-// dimensions from number d on.
-template <size_t kRows, size_t kVecs>
-HWY_INLINE void ValueTile(const Rows& rows, size_t first, size_t d, size_t count, size_t head_dim,
+// One tile's out[r] = out[r] * rescale[r] + sum_j p[r][j] * v[j], j ascending, for kVectors vectors
+// of dimensions from number d on; v holds those dimensions of key j at v + j * stride.
+template <size_t kRows, size_t kVectors, class Element>
+HWY_INLINE void ValueTile(const Rows& rows, size_t first, const Element* HWY_RESTRICT v,
+                          size_t stride, size_t d, size_t count, size_t head_dim,
                           MemoryAhead ahead) {
-  F32x16 acc[kRows * kVecs];
-  Unroll<kRows * kVecs>([&](auto i) POCKETGLM_UNROLLED {
-    const size_t at = d + i % kVecs * 16;
-    acc[i] = Mul16(LoadN16(rows.out[first + i / kVecs] + at, head_dim - at),
-                   Set16(rows.rescale[first + i / kVecs]));
+  F32x16 acc[kRows * kVectors];
+  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    const size_t at = d + i % kVectors * 16;
+    acc[i] = Mul16(LoadN16(rows.out[first + i / kVectors] + at, head_dim - at),
+                   Set16(rows.rescale[first + i / kVectors]));
   });
   const float* HWY_RESTRICT p = rows.p + first * kAttentionBlock;
   for (size_t j = 0; j < count; ++j) {
     ahead.Prefetch(j);
-    F32x16 value[kVecs];
-    Unroll<kVecs>([&](auto v) POCKETGLM_UNROLLED {
-      value[v] = Load16(rows.block + j * kTileLanes + v * 16);
-    });
+    F32x16 value[kVectors];
+    Unroll<kVectors>([&](auto i)
+                         POCKETGLM_UNROLLED { value[i] = Load16(v + j * stride + i * 16); });
     Unroll<kRows>([&](auto r) POCKETGLM_UNROLLED {
       const F32x16 weight = Set16(p[r * kAttentionBlock + j]);
-      Unroll<kVecs>([&](auto v) POCKETGLM_UNROLLED {
-        acc[r * kVecs + v] = MulAdd16(value[v], weight, acc[r * kVecs + v]);
+      Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
+        acc[r * kVectors + i] = MulAdd16(value[i], weight, acc[r * kVectors + i]);
       });
     });
   }
-  Unroll<kRows * kVecs>([&](auto i) POCKETGLM_UNROLLED {
-    const size_t at = d + i % kVecs * 16;
-    StoreN16(acc[i], rows.out[first + i / kVecs] + at, head_dim - at);
+  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    const size_t at = d + i % kVectors * 16;
+    StoreN16(acc[i], rows.out[first + i / kVectors] + at, head_dim - at);
   });
 }
 
-template <class T>
+template <class T, class Tiling>
 HWY_NOINLINE void AddValues(const Call& call, size_t begin, size_t count, const Rows& rows) {
   const size_t head_dim = call.cache.head_dim;
   const size_t v_stride = call.cache.v_stride();
   const T* v = reinterpret_cast<const T*>(call.cache.v) + begin * v_stride;
-  MemoryAhead ahead(v + kAttentionBlock * v_stride, sizeof(T), rows.tiles);
-  for (size_t d = 0; d < v_stride; d += kTileLanes) {
-    const size_t width = HWY_MIN(kTileLanes, v_stride - d);
-    for (size_t j = 0; j < count; ++j) {
-      Widen(v + j * v_stride + d, width, rows.block + j * kTileLanes);
-    }
-    ForEachTile(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
-      const MemoryAhead part = ahead.Take(count);
-      if (width == kTileLanes) {
-        ValueTile<tile_rows, kTileVectors>(rows, first, d, count, head_dim, part);
-      } else {
-        ValueTile<tile_rows, 1>(rows, first, d, count, head_dim, part);
+  MemoryAhead ahead(v + kAttentionBlock * v_stride, Tiling::kLanes * sizeof(T), rows.tiles);
+  for (size_t d = 0; d < v_stride; d += Tiling::kLanes) {
+    const size_t width = HWY_MIN(Tiling::kLanes, v_stride - d);
+    const auto add = [&](const auto* values, size_t stride) POCKETGLM_UNROLLED {
+      ForEachTile<Tiling::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
+        const MemoryAhead part = ahead.Take(count);
+        if (width == Tiling::kLanes) {
+          ValueTile<tile_rows, Tiling::kVectors>(rows, first, values, stride, d, count, head_dim,
+                                                 part);
+        } else {
+          ValueTile<tile_rows, 1>(rows, first, values, stride, d, count, head_dim, part);
+        }
+      });
+    };
+    if constexpr (Tiling::kWiden) {
+      for (size_t j = 0; j < count; ++j) {
+        Widen(v + j * v_stride + d, width, rows.block + j * Tiling::kLanes);
       }
-    });
+      add(static_cast<const float*>(rows.block), Tiling::kLanes);
+    } else {
+      add(v + d, v_stride);
+    }
   }
 }
 
