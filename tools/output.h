@@ -9,8 +9,9 @@
 
 namespace pocketglm {
 
-// On one line. Paths and answers need not be UTF-8: what is not becomes U+FFFD.
-std::string JsonText(const nlohmann::ordered_json& json);
+// On one line, or spread over lines with that indent. Paths and answers need not be UTF-8: what is
+// not becomes U+FFFD.
+std::string JsonText(const nlohmann::ordered_json& json, int indent = -1);
 
 // Writes to standard output at once. Returns 0, or the errno of what went wrong: EPIPE once nobody
 // reads.
