@@ -1,5 +1,6 @@
 #include "runtime/model_writer.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstring>
@@ -98,9 +99,8 @@ Status ModelWriter::AppendPiece(std::span<const uint8_t> bytes) {
   assert(current_ < tensors_.size());
   const TensorSpec& tensor = tensors_[current_];
   assert(bytes.size() <= tensor.bytes - written_);
-  POCKETGLM_RETURN_IF_ERROR(file_.WriteAt(position_, bytes));
+  POCKETGLM_RETURN_IF_ERROR(Write(bytes));
   hasher_.Update(bytes);
-  position_ += bytes.size();
   written_ += bytes.size();
   if (written_ == tensor.bytes) {
     metadata_[kHashKeyPrefix + tensor.name] = hasher_.Finish();
@@ -110,8 +110,27 @@ Status ModelWriter::AppendPiece(std::span<const uint8_t> bytes) {
   return {};
 }
 
+Status ModelWriter::Write(std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const size_t room = kPieceBytes - position_ % kPieceBytes;
+    const std::span<const uint8_t> part = bytes.first(std::min(room, bytes.size()));
+    pending_.insert(pending_.end(), part.begin(), part.end());
+    position_ += part.size();
+    if (part.size() == room) POCKETGLM_RETURN_IF_ERROR(WritePending());
+    bytes = bytes.subspan(part.size());
+  }
+  return {};
+}
+
+Status ModelWriter::WritePending() {
+  POCKETGLM_RETURN_IF_ERROR(file_.WriteAt(position_ - pending_.size(), pending_));
+  pending_.clear();
+  return {};
+}
+
 Status ModelWriter::Finish() {
   assert(current_ == tensors_.size());
+  POCKETGLM_RETURN_IF_ERROR(WritePending());
   metadata_[kMetadataHashKey] = MetadataHash(metadata_);
   const std::string header = HeaderBytes(metadata_, tensors_);
   assert(header.size() == data_start_);

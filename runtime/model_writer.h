@@ -45,6 +45,13 @@ class ModelWriter {
 
   Status AppendPiece(std::span<const uint8_t> bytes);
 
+  // The file is written in pieces that end at multiples of this: Linux then keeps it in huge pages
+  // where the file system has large folios, and programs that map the file before it has ever left
+  // memory have them too (MappedFile::Access::kRepeated).
+  static constexpr size_t kPieceBytes = size_t{8} << 20;
+  Status Write(std::span<const uint8_t> bytes);
+  Status WritePending();
+
   AtomicFile file_;
   ModelConfig config_;
   std::vector<TensorSpec> tensors_;
@@ -52,9 +59,10 @@ class ModelWriter {
   uint64_t data_start_;
   uint64_t data_bytes_ = 0;
 
-  size_t current_ = 0;    // The tensor being written,
-  uint64_t written_ = 0;  // bytes of it so far,
-  uint64_t position_;     // and where in the file the next byte goes.
+  size_t current_ = 0;            // The tensor being written,
+  uint64_t written_ = 0;          // bytes of it so far,
+  uint64_t position_;             // and where in the file the next byte goes,
+  std::vector<uint8_t> pending_;  // before which stand these, not yet written.
   Hasher hasher_;
 };
 
