@@ -1,4 +1,5 @@
-// How many threads the machine has room for, and how much its caches hold.
+// How many threads the machine has room for, how much its caches hold, and how it likes memory to
+// be asked for.
 #ifndef POCKETGLM_ARCH_TOPOLOGY_H_
 #define POCKETGLM_ARCH_TOPOLOGY_H_
 
@@ -19,6 +20,11 @@ size_t AvailableCpuCount();
 // The size in bytes of one last-level cache: level 3, or 2 where there is no third. 0 when nobody
 // tells.
 size_t LastLevelCacheBytes();
+
+// How many bytes ahead of its use a stream that is read once should be asked for with prefetch
+// instructions. CPUs of AMD fetch a stream from memory best by themselves: what is asked for far
+// ahead takes one of the few miss buffers of the first cache for as long as memory takes.
+size_t PrefetchBytes();
 
 // The parts of DefaultThreadCount() that read files of the Linux kernel. `root` stands in front of
 // /proc and /sys; it is empty except in tests.

@@ -25,20 +25,15 @@ HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t pan
 }
 
 // ---- Few tokens: bound by memory. The weights stream past once, straight from their packed form.
-
-// How far ahead of the lines in use memory is asked for, stream by stream. One token, INT4 G 64:
+//
+// How far ahead of the lines in use memory is asked for, stream by stream, is the caller's to say
+// (PackedMatrix::prefetch_bytes), because CPUs differ. One token, INT4 G 64:
 // - two threads of a Granite Rapids, share of the read bandwidth: 1024 bytes 0.90, 2048 0.92, 3072
 //   0.92, at avx2 and avx512_vnni alike (three runs each, 2026-11-21);
-// - a Zen 4, whose own prefetching is better than ours: on one thread 18.8 GB/s with 2048
-// bytes, 25.7
-//   with 1024, 26.3 with 768, 28.9 with 256, 29.4 with none; on two, where memory is the limit, 29,
-//   31, 33, 33 and 34 (medians of six, 2026-11-25).
-// A CPU of Intel without AMX lost a quarter or more without any prefetch.
-#if defined(__AMX_INT8__)
-inline constexpr size_t kPrefetchBytes = 2048;
-#else
-inline constexpr size_t kPrefetchBytes = 1024;
-#endif
+// - one thread of a Zen 4, avx512_vnni: 2048 bytes 19.7 GB/s, 1024 26.7, 256 29.7, none 30.2
+// (medians
+//   of three, 2026-11-25); two threads 33, 36, 36 and 36, where memory allows more, up to 56 with
+//   256.
 
 // Packed weights that stay in the L2 cache while several passes use them.
 inline constexpr size_t kStreamBytes = 256 * 1024;
@@ -49,7 +44,7 @@ using Totals = I32x16[kTokens][kPanels];
 // totals[m][p] += the products of 32 consecutive k, `lines` being those of the first panel.
 template <WeightType kType, size_t kTokens, size_t kPanels>
 HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_stride,
-                           const int8_t* const (&x)[kTokens], size_t k,
+                           const int8_t* const (&x)[kTokens], size_t k, size_t prefetch_bytes,
                            Totals<kTokens, kPanels>& totals) {
   if constexpr (kType == WeightType::kInt4) {
     Int4Chain chains[kTokens][kPanels];
@@ -59,7 +54,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
     Unroll<4>([&](auto c) POCKETGLM_UNROLLED {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
         const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
-        hwy::Prefetch(address + kPrefetchBytes);
+        hwy::Prefetch(address + prefetch_bytes);
         const U8x64 line = LoadLine(address);
         const U8x64 low = LowNibbles(line);
         const U8x64 high = HighNibbles(line);
@@ -77,7 +72,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
     const auto multiply = [&](size_t c) POCKETGLM_UNROLLED {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
         const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
-        hwy::Prefetch(address + kPrefetchBytes);
+        hwy::Prefetch(address + prefetch_bytes);
         const U8x64 line = LoadLine(address);
         Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
           totals[m][p] = StepInt8(totals[m][p], line, Repeat4(x[m] + k + c * 4));
@@ -102,6 +97,7 @@ HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, 
   const size_t panel_stride = step * panel_bytes;
   const uint8_t* panel = w.data + first * panel_bytes;
   const size_t groups = CeilDiv(w.cols, w.group);
+  const size_t prefetch_bytes = w.prefetch_bytes;
   constexpr size_t kLines32 = kType == WeightType::kInt4 ? 4 : 8;  // Lines of 32 k.
 
   const int8_t* rows[kTokens];
@@ -118,12 +114,13 @@ HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, 
     });
     const uint8_t* lines = panel + GroupOffset(kType, w.group, g);
     for (size_t k = 0; k < w.group; k += 32, lines += kLines32 * kLineBytes) {
-      Multiply32<kType, kTokens, kPanels>(lines, panel_stride, rows, g * w.group + k, totals);
+      Multiply32<kType, kTokens, kPanels>(lines, panel_stride, rows, g * w.group + k,
+                                          prefetch_bytes, totals);
     }
     const uint8_t* scales = panel + ScaleOffset(kType, w.group, g);
     Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
       const uint8_t* address = scales + p * panel_stride;
-      hwy::Prefetch(address + kPrefetchBytes);
+      hwy::Prefetch(address + prefetch_bytes);
       const F32x16 scale_w = LoadScales(address);
       Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
         const float scale_x = x.scales.Row(g)[m];

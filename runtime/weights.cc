@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "arch/topology.h"
 #include "runtime/model_layout.h"
 
 namespace pocketglm {
@@ -29,7 +30,8 @@ class Binder {
   PackedMatrix Packed(const std::string& name) {
     const TensorSpec& spec = specs_.at(name);
     bytes_per_token_ += spec.bytes;
-    return {Data(name), quantization_.matrix, spec.rows, spec.cols, quantization_.group};
+    return {Data(name), quantization_.matrix, spec.rows,
+            spec.cols,  quantization_.group,  PrefetchBytes()};
   }
 
   EmbeddingTable Embedding(const std::string& name) {

@@ -108,5 +108,10 @@ TEST(LastLevelCacheTest, IsUnknownOrOfTheSizeOfACache) {
   EXPECT_LE(bytes, size_t{1} << 32);
 }
 
+TEST(PrefetchBytesTest, IsSomeLinesWithinAPage) {
+  EXPECT_GE(PrefetchBytes(), 64u);
+  EXPECT_LE(PrefetchBytes(), 4096u);
+}
+
 }  // namespace
 }  // namespace pocketglm
