@@ -25,28 +25,29 @@ HWY_INLINE F32x16 KeyScales(const KvHead& cache, size_t key, float scale) {
   return Set16(scale);
 }
 
-// One tile's p[r][j] = <q[r], k[j]> * scale for 16 * kVectors keys j, which lie as in the cache.
-template <size_t kRows, size_t kVectors, class Element>
+// One tile's p[r][j] = <q[r], k[j]> * scale for 16 * kTileVectors keys j, which lie as in the
+// cache.
+template <size_t kRows, size_t kTileVectors, class Element>
 HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const Element* HWY_RESTRICT k,
-                          size_t head_dim, const F32x16 (&scales)[kVectors], MemoryAhead ahead,
+                          size_t head_dim, const F32x16 (&scales)[kTileVectors], MemoryAhead ahead,
                           float* HWY_RESTRICT p) {
-  F32x16 acc[kRows * kVectors];
-  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED { acc[i] = Zero16(); });
+  F32x16 acc[kRows * kTileVectors];
+  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED { acc[i] = Zero16(); });
   for (size_t d = 0; d < head_dim; ++d) {
     ahead.Prefetch(d);
-    F32x16 key[kVectors];
-    Unroll<kVectors>([&](auto v)
-                         POCKETGLM_UNROLLED { key[v] = Load16(k + (v * head_dim + d) * 16); });
+    F32x16 key[kTileVectors];
+    Unroll<kTileVectors>([&](auto v)
+                             POCKETGLM_UNROLLED { key[v] = Load16(k + (v * head_dim + d) * 16); });
     Unroll<kRows>([&](auto r) POCKETGLM_UNROLLED {
       const F32x16 query = Set16(q[d * kRows + r]);
-      Unroll<kVectors>([&](auto v) POCKETGLM_UNROLLED {
-        acc[r * kVectors + v] = MulAdd16(key[v], query, acc[r * kVectors + v]);
+      Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
+        acc[r * kTileVectors + v] = MulAdd16(key[v], query, acc[r * kTileVectors + v]);
       });
     });
   }
-  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED {
-    Store16(Mul16(acc[i], scales[i % kVectors]),
-            p + i / kVectors * kAttentionBlock + i % kVectors * 16);
+  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED {
+    Store16(Mul16(acc[i], scales[i % kTileVectors]),
+            p + i / kTileVectors * kAttentionBlock + i % kTileVectors * 16);
   });
 }
 
@@ -54,13 +55,12 @@ HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const Element* HWY_RESTRI
 // `begin`. Scores beyond `count` are whatever the cache held.
 template <class T, class Tiling>
 HWY_NOINLINE void Scores(const Call& call, size_t begin, size_t count, const Rows& rows) {
-  constexpr size_t kVectors = Tiling::kVectors;
   const size_t head_dim = call.cache.head_dim;
   const T* k = reinterpret_cast<const T*>(call.cache.k) + begin * head_dim;
   MemoryAhead ahead(k + kAttentionBlock * head_dim, Tiling::kLanes * sizeof(T), rows.tiles);
   for (size_t j = 0; j < count; j += Tiling::kLanes) {
-    F32x16 scales[kVectors];
-    Unroll<kVectors>([&](auto v) POCKETGLM_UNROLLED {
+    F32x16 scales[Tiling::kVectors];
+    Unroll<Tiling::kVectors>([&](auto v) POCKETGLM_UNROLLED {
       scales[v] = KeyScales<T>(call.cache, begin + j + v * 16, call.scale);
     });
     const auto keys = [&] {
@@ -78,34 +78,34 @@ HWY_NOINLINE void Scores(const Call& call, size_t begin, size_t count, const Row
   }
 }
 
-// One tile's out[r] = out[r] * rescale[r] + sum_j p[r][j] * v[j], j ascending, for kVectors vectors
-// of dimensions from number d on; v holds those dimensions of key j at v + j * stride.
-template <size_t kRows, size_t kVectors, class Element>
+// One tile's out[r] = out[r] * rescale[r] + sum_j p[r][j] * v[j], j ascending, for kTileVectors
+// vectors of dimensions from number d on; v holds those dimensions of key j at v + j * stride.
+template <size_t kRows, size_t kTileVectors, class Element>
 HWY_INLINE void ValueTile(const Rows& rows, size_t first, const Element* HWY_RESTRICT v,
                           size_t stride, size_t d, size_t count, size_t head_dim,
                           MemoryAhead ahead) {
-  F32x16 acc[kRows * kVectors];
-  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED {
-    const size_t at = d + i % kVectors * 16;
-    acc[i] = Mul16(LoadN16(rows.out[first + i / kVectors] + at, head_dim - at),
-                   Set16(rows.rescale[first + i / kVectors]));
+  F32x16 acc[kRows * kTileVectors];
+  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED {
+    const size_t at = d + i % kTileVectors * 16;
+    acc[i] = Mul16(LoadN16(rows.out[first + i / kTileVectors] + at, head_dim - at),
+                   Set16(rows.rescale[first + i / kTileVectors]));
   });
   const float* HWY_RESTRICT p = rows.p + first * kAttentionBlock;
   for (size_t j = 0; j < count; ++j) {
     ahead.Prefetch(j);
-    F32x16 value[kVectors];
-    Unroll<kVectors>([&](auto i)
-                         POCKETGLM_UNROLLED { value[i] = Load16(v + j * stride + i * 16); });
+    F32x16 value[kTileVectors];
+    Unroll<kTileVectors>([&](auto i)
+                             POCKETGLM_UNROLLED { value[i] = Load16(v + j * stride + i * 16); });
     Unroll<kRows>([&](auto r) POCKETGLM_UNROLLED {
       const F32x16 weight = Set16(p[r * kAttentionBlock + j]);
-      Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
-        acc[r * kVectors + i] = MulAdd16(value[i], weight, acc[r * kVectors + i]);
+      Unroll<kTileVectors>([&](auto i) POCKETGLM_UNROLLED {
+        acc[r * kTileVectors + i] = MulAdd16(value[i], weight, acc[r * kTileVectors + i]);
       });
     });
   }
-  Unroll<kRows * kVectors>([&](auto i) POCKETGLM_UNROLLED {
-    const size_t at = d + i % kVectors * 16;
-    StoreN16(acc[i], rows.out[first + i / kVectors] + at, head_dim - at);
+  Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED {
+    const size_t at = d + i % kTileVectors * 16;
+    StoreN16(acc[i], rows.out[first + i / kTileVectors] + at, head_dim - at);
   });
 }
 
