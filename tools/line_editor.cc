@@ -74,6 +74,9 @@ class LineEditor : public LineReader {
     const Utf8Locale utf8(locale_);
     prompt_ = prompt;
     interrupted_ = false;
+    // libedit shows the prompt first and takes the terminal then; keys typed in between would still
+    // be the terminal's to edit.
+    el_set(editor_, EL_PREP_TERM, 1);
     std::fputs(kMarkPastes, stderr);
     int count = 0;
     const char* text = el_gets(editor_, &count);
