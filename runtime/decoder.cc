@@ -321,7 +321,7 @@ void Decoder::Logits(const Worker& worker, MatrixView<float> logits) {
     const auto multiply = [&](Range panels) {
       Multiply(head, nullptr, scratch_.normed, logit_rows_[row], end - row, panels, run);
     };
-    if (row != 0) worker.Barrier();
+    if (row != 0) worker.Barrier();  // As ForParts() wants it; there is one before row 0.
     worker.ForParts(head.panels(), multiply);
     row = end;
   }
