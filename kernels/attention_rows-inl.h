@@ -28,11 +28,13 @@ struct Tiling {
 };
 
 // Rows that fit into one tile take keys and values straight from the cache and widen them in
-// registers: 16 rows, f16, 1024 keys, on one thread of a Zen 4 (peak 118 Gflop/s) 102 Gflop/s from
-// the L3 cache and 82 from memory, against 88 and 70 by way of the workspace (2026-11-25). More
-// rows find them widened in the workspace, which is worth its stores when several tiles load them.
-// Tiles of 16 rows would not do there: they take a broadcast from memory for each product, which
-// limits a core of a Granite Rapids to 1.49 products a cycle instead of 1.87 (2026-11-21).
+// registers: 75 Gflop/s against 65 by way of the workspace (bench_kernels,
+// Attention/avx512_vnni/f16/9b/keys:1024/m:1, Zen 4 with a peak of 118, g++ 12.2, 2026-11-25); in a
+// loop on huge pages 82 against 70, and 102 against 88 with the keys in cache. Not timed on a CPU
+// with two 512-bit units. More rows find them widened in the workspace, which is worth its stores
+// when several tiles load them. Tiles of 16 rows would not do there: they take a broadcast from
+// memory for each product, which limits a core of a Granite Rapids to 1.49 products a cycle instead
+// of 1.87 (2026-11-21).
 #if HWY_MAX_BYTES >= 64
 using OneTile = Tiling<16, 1, false>;
 using ManyTiles = Tiling<8, 2, true>;

@@ -23,7 +23,8 @@ class MappedFile {
   // read once from front to back; kRepeated asks for huge pages, for files of gigabytes that are
   // read whole again and again. The system gives those where the file system has large folios, and
   // only to what it then reads from disk: pages that are in memory already stay as they are (see
-  // ModelWriter::Write). Decoding a 9B model so: 7.27 -> 7.44 tok/s (Zen 4, 2 threads, 2026-11-25).
+  // ModelWriter::Write). One pair of runs of a 9B model, 7.27 and 7.44 tok/s, differs by less than
+  // such runs do (Zen 4, 2 threads, 2026-11-25): what it is worth there is not known.
   enum class Access : uint8_t { kNormal, kSequential, kRepeated };
 
   // Anything but a regular file with at least one byte is an error.

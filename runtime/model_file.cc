@@ -178,8 +178,7 @@ std::string MetadataHash(const std::map<std::string, std::string>& metadata) {
 
 StatusOr<ModelFile> OpenModelFile(const std::string& path) {
   ModelFile model;
-  POCKETGLM_ASSIGN_OR_RETURN(model.file,
-                             MappedFile::Open(path, MappedFile::Access::kRepeated));
+  POCKETGLM_ASSIGN_OR_RETURN(model.file, MappedFile::Open(path, MappedFile::Access::kRepeated));
   POCKETGLM_ASSIGN_OR_RETURN(model.tensors, Safetensors::Parse(model.file.bytes(), path));
   POCKETGLM_RETURN_IF_ERROR(ParseMetadata(path, &model));
   POCKETGLM_RETURN_IF_ERROR(CheckTensors(model, path));
