@@ -110,10 +110,13 @@ void Attention(benchmark::State& state, IsaLevel level, KvType type, ModelShape 
 
   const double values = static_cast<double>(2 * keys * head_dim);
   size_t copy = 0;
+  const double operations = 2 * values * static_cast<double>(tokens * heads);
+  const bool int8 = type == KvType::kInt8;  // A 16-bit query or weight is two factors of 8 bits.
   Time(state, level,
        {.bytes = values * static_cast<double>(KvElementBytes(type)) +
                  static_cast<double>(2 * KvScaleBytes(type, keys)),
-        .flops = 2 * values * static_cast<double>(tokens * heads),
+        .flops = int8 ? 0 : operations,
+        .int8_ops = int8 ? 2 * operations : 0,
         .cold = true},
        [&] {
          copy = copy + 1 == cache.copies() ? 0 : copy + 1;

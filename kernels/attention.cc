@@ -7,7 +7,8 @@
 #include <type_traits>
 
 #include "hwy/highway.h"
-#include "kernels/attention_tiles-inl.h"
+#include "kernels/attention_float-inl.h"
+#include "kernels/attention_int8-inl.h"
 #include "kernels/exp-inl.h"
 #include "kernels/lanes16-inl.h"
 #include "kernels/level-inl.h"
@@ -20,35 +21,43 @@ namespace {
 // Rows [first, first + count) of the call's tokens * heads.
 template <class T, class Tiling>
 void AttendRows(const Call& call, size_t first, size_t count, float* workspace) {
+  constexpr bool kInt8 = std::is_same_v<T, int8_t>;
   const size_t head_dim = call.cache.head_dim;
   const size_t heads = call.state.max.cols;
   Rows rows;
   rows.count = count;
   ForEachTile<Tiling::kRows>(count, [&](auto, size_t) { ++rows.tiles; });
   rows.q = workspace;
-  rows.p = rows.q + kAttentionRows * head_dim;
+  rows.p = rows.q + kAttentionRows * RoundUp(head_dim, 4);
   rows.block = rows.p + kAttentionRows * kAttentionBlock;
   std::fill(std::begin(rows.max), std::end(rows.max), kMinusInfinity);
-  ForEachTile<Tiling::kRows>(count, [&](auto tile_rows, size_t tile) {
-    for (size_t i = 0; i < tile_rows; ++i) {
-      const size_t r = tile + i;
-      const size_t token = (first + r) / heads;
-      const size_t column = (first + r) % heads * head_dim;
-      const float* q = call.q.Row(token) + column;
-      for (size_t d = 0; d < head_dim; ++d) rows.q[tile * head_dim + d * tile_rows + i] = q[d];
-      rows.out[r] = call.state.out.Row(token) + column;
-      std::memset(rows.out[r], 0, head_dim * sizeof(float));
-      rows.end[r] = HWY_MIN(call.keys.end, call.position + token + 1);
-      assert(rows.end[r] > call.keys.begin);
-    }
-  });
+  for (size_t r = 0; r < count; ++r) {
+    const size_t token = (first + r) / heads;
+    const size_t column = (first + r) % heads * head_dim;
+    rows.query[r] = call.q.Row(token) + column;
+    rows.out[r] = call.state.out.Row(token) + column;
+    std::memset(rows.out[r], 0, head_dim * sizeof(float));
+    rows.end[r] = HWY_MIN(call.keys.end, call.position + token + 1);
+    assert(rows.end[r] > call.keys.begin);
+  }
+  if constexpr (kInt8) {
+    QuantizeQueries(call, rows);
+  } else {
+    TransposeQueries<Tiling>(head_dim, rows);
+  }
   const size_t end = rows.end[count - 1];  // Later tokens see more.
   for (size_t begin = call.keys.begin; begin < end; begin += kAttentionBlock) {
     const size_t keys = HWY_MIN(end - begin, kAttentionBlock);
-    Scores<T, Tiling>(call, begin, keys, rows);
-    SoftmaxStep(begin, keys, std::is_same_v<T, int8_t> ? call.cache.v_scales + begin : nullptr,
-                rows);
-    AddValues<T, Tiling>(call, begin, keys, rows);
+    if constexpr (kInt8) {
+      ScoresInt8(call, begin, keys, rows);
+      SoftmaxStep(begin, keys, rows);
+      QuantizeWeights(call.cache.v_scales + begin, keys, rows);
+      AddValuesInt8(call, begin, keys, rows);
+    } else {
+      Scores<T, Tiling>(call, begin, keys, rows);
+      SoftmaxStep(begin, keys, rows);
+      AddValues<T, Tiling>(call, begin, keys, rows);
+    }
   }
   for (size_t r = 0; r < count; ++r) {
     call.state.max.Row((first + r) / heads)[(first + r) % heads] = rows.max[r];
@@ -61,7 +70,9 @@ void Attend(const Call& call, float* workspace) {
   const size_t rows = call.q.rows * call.state.max.cols;
   for (size_t first = 0; first < rows; first += kAttentionRows) {
     const size_t count = HWY_MIN(rows - first, kAttentionRows);
-    if (count <= OneTile::kRows) {
+    if constexpr (std::is_same_v<T, int8_t>) {
+      AttendRows<T, Int8Tile>(call, first, count, workspace);
+    } else if (count <= OneTile::kRows) {
       AttendRows<T, OneTile>(call, first, count, workspace);
     } else {
       AttendRows<T, ManyTiles>(call, first, count, workspace);
@@ -69,42 +80,40 @@ void Attend(const Call& call, float* workspace) {
   }
 }
 
-// What x [n] is multiplied with before it is stored as T, and for int8 the scale to undo it. f16
-// saturates instead of becoming infinite.
-HWY_INLINE F32x16 Fit(const F32x16& x, float, const float*) { return x; }
-HWY_INLINE F32x16 Fit(const F32x16& x, float, const hwy::float16_t*) {
+HWY_INLINE float Exp(float x) { return hn::GetLane(ExpVector(hn::Set(DF(), x))); }
+
+// f16 saturates instead of becoming infinite.
+HWY_INLINE F32x16 Fit(const F32x16& x, const float*) { return x; }
+HWY_INLINE F32x16 Fit(const F32x16& x, const hwy::float16_t*) {
   return Min16(Max16(x, Set16(-65504.0f)), Set16(65504.0f));
 }
-HWY_INLINE F32x16 Fit(const F32x16& x, float factor, const int8_t*) {
-  return Mul16(x, Set16(factor));
-}
-
-// Writes the int8 scale of x [n] and returns the factor that brings it to +-127.
-float Int8Factor(const float* x, size_t n, float& scale) {
-  F32x16 lane_max = Zero16();
-  for (size_t i = 0; i < n; i += 16) lane_max = Max16(lane_max, Abs16(LoadN16(x + i, n - i)));
-  return QuantizationFactor(ReduceMax16(lane_max), scale);
-}
-
-HWY_INLINE float Exp(float x) { return hn::GetLane(ExpVector(hn::Set(DF(), x))); }
 
 template <class T>
 void Append(const float* k, const float* v, size_t position, const KvHead& cache) {
-  float k_factor = 1.0f;
-  float v_factor = 1.0f;
-  if constexpr (std::is_same_v<T, int8_t>) {
-    k_factor = Int8Factor(k, cache.head_dim, cache.k_scales[position]);
-    v_factor = Int8Factor(v, cache.head_dim, cache.v_scales[position]);
-  }
   const size_t head_dim = cache.head_dim;
   T* keys = reinterpret_cast<T*>(cache.k) + position / 16 * 16 * head_dim + position % 16;
   T* values = reinterpret_cast<T*>(cache.v) + position * cache.v_stride();
   for (size_t d = 0; d < head_dim; d += 16) {
     const size_t width = HWY_MIN(head_dim - d, size_t{16});
     T rounded[16];
-    Store16(Fit(LoadN16(k + d, width), k_factor, rounded), rounded);
+    Store16(Fit(LoadN16(k + d, width), rounded), rounded);
     for (size_t i = 0; i < width; ++i) keys[(d + i) * 16] = rounded[i];
-    Store16(Fit(LoadN16(v + d, width), v_factor, rounded), values + d);
+    Store16(Fit(LoadN16(v + d, width), rounded), values + d);
+  }
+}
+
+// Writes x [n], quantised and padded with zeros to `padded` elements: four at a time, those
+// `stride` bytes apart from one another, each element `step` bytes from the one before.
+void AppendInt8(const float* x, size_t n, size_t padded, size_t step, size_t stride, uint8_t* to,
+                float& scale) {
+  const F32x16 factor = Set16(QuantizationFactor(MaxAbs(x, n), scale));
+  for (size_t i = 0; i < padded; i += 16) {
+    int8_t levels[16];
+    const F32x16 part = i < n ? LoadN16(x + i, n - i) : Zero16();
+    Store16(Mul16(part, factor), levels);
+    for (size_t j = 0; j < HWY_MIN(padded - i, size_t{16}); ++j) {
+      to[(i + j) / 4 * stride + j % 4 * step] = static_cast<uint8_t>(levels[j] + 128);
+    }
   }
 }
 
@@ -117,7 +126,13 @@ void KvAppend(const float* k, const float* v, size_t position, const KvHead& cac
     case KvType::kF16:
       return Append<hwy::float16_t>(k, v, position, cache);
     case KvType::kInt8:
-      return Append<int8_t>(k, v, position, cache);
+      AppendInt8(k, cache.head_dim, RoundUp(cache.head_dim, 4), 1, 64,
+                 cache.k + position / 16 * 16 * RoundUp(cache.head_dim, 4) + position % 16 * 4,
+                 cache.k_scales[position]);
+      AppendInt8(v, cache.head_dim, cache.v_stride(), 4, 16,
+                 cache.v + position / 4 * 4 * cache.v_stride() + position % 4,
+                 cache.v_scales[position]);
+      return;
   }
 }
 

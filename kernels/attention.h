@@ -8,9 +8,12 @@
 // K and V of a block of 64 keys are read once for up to 64 rows, a row being one query head of one
 // token.
 //
-// The cache of one KV head of one layer (element type T = f32, f16 or int8):
+// The cache of one KV head of one layer (element type T = f32 or f16):
 //   k   T [capacity/16][head_dim][16 keys]   lanes are keys: no sum across lanes
 //   v   T [capacity][v_stride]               lanes are dimensions; v_stride = RoundUp(head_dim, 16)
+// and of int8, whose products are sums of four (dot-inl.h), stored as level + 128:
+//   k   u8 [capacity/16][ceil(head_dim/4)][16 keys][4 dimensions]
+//   v   u8 [capacity/4][v_stride][4 keys]
 // capacity is a multiple of 64. K and V are rounded to T when appended, before anything uses them.
 // f16 saturates at +-65504 instead of becoming infinite; int8 is quantised as one group of head_dim
 // elements by the rule of kernels/quantize.h, with one f32 scale per key and one per value.
@@ -20,22 +23,32 @@
 // order and finishing gives the same bits however the work was split.
 //
 // Canonical order within a chunk, from m = -inf, l = 0, o = 0, per block of 64 keys: scores s_j =
-// fma over d ascending from +0, times scale (int8: times scale * k_scale_j, rounded first); m' =
-// max(m, max_j s_j); p_j = exp(s_j - m'); c = exp(m - m'); l = fma(l, c, sum_j p_j) with the sum in
-// 16 lanes, key j of the block in lane j mod 16; o = o * c, then fma(p_j, v_j, o) for j ascending
-// (int8: with p_j * v_scale_j, rounded, in place of p_j). exp is that of kernels/README.md. A sum
-// that is a zero of either sign is finished as +0: tokens computed together add p_j = 0 for keys
-// that only the later ones see, which, of finite v_j, changes nothing but the sign of a zero.
+// fma over d ascending from +0, times scale; m' = max(m, max_j s_j); p_j = exp(s_j - m'); c = exp(m
+// - m'); l = fma(l, c, sum_j p_j) with the sum in 16 lanes, key j of the block in lane j mod 16; o
+// = o * c, then fma(p_j, v_j, o) for j ascending. exp is that of kernels/README.md. A sum that is a
+// zero of either sign is finished as +0: tokens computed together add p_j = 0 for keys that only
+// the later ones see, which, of finite v_j, changes nothing but the sign of a zero.
+//
+// With an int8 cache, queries and weights become integers too, of 16 bits, so that the sums of
+// products are exact. By the rule of kernels/quantize.h, but with 16256 in place of 127: Q and s_Q
+// of q as one group; s_j = f32(sum_d Q_d k_j[d]) * (s_Q * scale) * k_scale_j; W and s_W of p_j *
+// v_scale_j, those of the block's keys as one group; o = fma(f32(sum_j W_j v_j[d]), s_W, o * c).
+// Every operation is rounded.
 //
 // Max error of the finished output over n keys, against double precision on what the cache holds:
 //
 //   (2 (head_dim + 1) S + 2 R + n + 5 ceil(n / 64) + 12) * 2^-24 * max_j |v[j, d]|
 //
 // S = max_j scale * sum_d |q[d] k[j, d]| from the rounding of the scores, R = max s - min s from
-// that of s - max, the rest from exp and the sums. int8 rounds twice more, in scale * k_scale_j and
-// p_j * v_scale_j: head_dim + 2 for head_dim + 1, and 13 for 12. A worst case: 1024 random keys of
-// head_dim 128 gave 1.3 * 2^-24 * max |v| with scores within +-1.4, and 150 * 2^-24 * max |v|
-// within +-40.
+// that of s - max, the rest from exp and the sums. A worst case: 1024 random keys of head_dim 128
+// gave 1.3 * 2^-24 * max |v| with scores within +-1.4, and 150 * 2^-24 * max |v| within +-40.
+// With an int8 cache:
+//
+//   (12 S + 1080 T + 2 R + n + 5 ceil(n / 64) + 17) * 2^-24 * max_j |v[j, d]| + 540 U * 2^-24
+//
+// T = max_j scale * max_d |q[d]| * sum_d |k[j, d]| from the rounding of q, half of 1 / 16256 of its
+// largest element and a little; U = sum over blocks of (keys * max_j p_j max_d |v[j, d]|) / sum_j
+// p_j from that of the weights. That is 127 times less than K and V lost when they were stored.
 #ifndef POCKETGLM_KERNELS_ATTENTION_H_
 #define POCKETGLM_KERNELS_ATTENTION_H_
 
@@ -59,10 +72,13 @@ inline constexpr size_t kAttentionMaxTileLanes = 32;
 constexpr size_t AttentionWorkspace(size_t head_dim) {
   const size_t block =
       kAttentionMaxTileLanes * (head_dim > kAttentionBlock ? head_dim : kAttentionBlock);
-  return kAttentionRows * (head_dim + kAttentionBlock) + block;
+  return kAttentionRows * (RoundUp(head_dim, 4) + kAttentionBlock) + block;
 }
 
 enum class KvType : uint8_t { kF32, kF16, kInt8 };
+
+// The largest head_dim. The integer sums of an int8 cache fit into 32 bits up to here.
+inline constexpr size_t kMaxHeadDim = 1024;
 
 constexpr size_t KvElementBytes(KvType type) {
   return type == KvType::kF32 ? 4 : type == KvType::kF16 ? 2 : 1;
@@ -70,7 +86,8 @@ constexpr size_t KvElementBytes(KvType type) {
 
 // Bytes of K, and of V, of one KV head for `capacity` keys (a multiple of kAttentionBlock).
 constexpr size_t KvKeyBytes(KvType type, size_t capacity, size_t head_dim) {
-  return capacity * head_dim * KvElementBytes(type);
+  return capacity * (type == KvType::kInt8 ? RoundUp(head_dim, 4) : head_dim) *
+         KvElementBytes(type);
 }
 constexpr size_t KvValueBytes(KvType type, size_t capacity, size_t head_dim) {
   return capacity * RoundUp(head_dim, kPanelRows) * KvElementBytes(type);

@@ -55,20 +55,28 @@ struct Call {
   const AttentionState& state;
 };
 
+// What 16-bit integers of each row are multiplied with, and their sum.
+struct Int16Rows {
+  float scale[kAttentionRows] = {};
+  int32_t sum[kAttentionRows] = {};
+};
+
 // Rows that go through the keys of a chunk together, so that K and V are widened to f32 once for
 // all of them: 64 rows 0.66 to 0.68 of the FMA peak, 32 rows 0.56 to 0.61 (f16 in the L2 cache of a
 // Granite Rapids, g++ 12.2).
 struct Rows {
   size_t count = 0;
   size_t tiles = 0;
-  float* q = nullptr;               // By tile: [head_dim][rows of the tile].
-  float* p = nullptr;               // [count][kAttentionBlock]: scores of a block, then their exp.
-  float* block = nullptr;           // K or V widened: [kVectors][head_dim][16], or [keys][kLanes].
+  float* q = nullptr;      // By tile: [head_dim][rows of the tile].
+  float* p = nullptr;      // [count][kAttentionBlock]: scores of a block, then their exp.
+  float* block = nullptr;  // K or V widened: [kVectors][head_dim][16], or [keys][kLanes].
+  const float* query[kAttentionRows] = {};
   size_t end[kAttentionRows] = {};  // The row sees keys below.
   float* out[kAttentionRows] = {};
   float max[kAttentionRows] = {};
   float sum[kAttentionRows] = {};
   float rescale[kAttentionRows] = {};  // How much the sums of earlier blocks shrink.
+  Int16Rows queries, weights;          // int8 only; their halves are in q and p.
 };
 
 // Calls f(kRows, first) for tiles of kRows rows, and of fewer for the rest.
@@ -107,9 +115,8 @@ class MemoryAhead {
 };
 
 // The online softmax: turns scores into exp(score - new maximum), those of keys that a row does not
-// see into 0, and updates the running maxima and sums. `v_scales` are those of an int8 cache from
-// key `begin` on: folded into the weights.
-HWY_NOINLINE void SoftmaxStep(size_t begin, size_t count, const float* v_scales, Rows& rows) {
+// see into 0, and updates the running maxima and sums.
+HWY_NOINLINE void SoftmaxStep(size_t begin, size_t count, Rows& rows) {
   float block_sum[kAttentionRows] = {};
   float old_max[kAttentionRows];
   std::memcpy(old_max, rows.max, sizeof(old_max));
@@ -122,9 +129,8 @@ HWY_NOINLINE void SoftmaxStep(size_t begin, size_t count, const float* v_scales,
     const float max = ReduceMax16(lane_max);
     F32x16 lane_sum = Zero16();
     for (size_t j = 0; j < count; j += 16) {
-      F32x16 weights = Exp16(Sub16(Load16(p + j), Set16(max)));
+      const F32x16 weights = Exp16(Sub16(Load16(p + j), Set16(max)));
       lane_sum = Add16(lane_sum, weights);
-      if (v_scales != nullptr) weights = Mul16(weights, Load16(v_scales + j));
       Store16(weights, p + j);
     }
     rows.max[r] = max;

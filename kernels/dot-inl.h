@@ -12,6 +12,17 @@
 //
 // A chain may hold its sums in 16 bits: 8 steps of 2 products of at most 15 * 127 are 30480. That
 // is why activations never are -128.
+//
+// A line of 8-bit weights, stored as q + 128, takes activations of 16 bits too, as exactly. They
+// are split into two halves, each of 4 bytes for 4 consecutive k, and all lines are gone through
+// twice:
+//
+//   SplitInt16(x, first, second);          // of 16 activations, each as int32: 16 bytes each
+//   Int16Chain chain = BeginInt16();
+//   chain = StepInt16<0>(chain, line, Repeat4(first + k));      // for all lines
+//   chain = BetweenHalves(chain);
+//   chain = StepInt16<1>(chain, line, Repeat4(second + k));     // for all lines again
+//   I32x16 total = EndInt16(chain, sum);   // sum_k q[r][k] * x[k], where sum is that of all x[k]
 #ifndef POCKETGLM_KERNELS_DOT_INL_H_
 #define POCKETGLM_KERNELS_DOT_INL_H_
 
@@ -45,6 +56,19 @@ HWY_INLINE I32x16 SetI32(int32_t x) {
   return MakeVectors<I32x16>([x](size_t) POCKETGLM_UNROLLED { return hn::Set(DI32(), x); });
 }
 
+// Rounds to nearest even.
+HWY_INLINE I32x16 ToI32(const F32x16& a) {
+  return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED { return hn::NearestInt(a.v[i]); });
+}
+HWY_INLINE I32x16 Add(const I32x16& a, const I32x16& b) {
+  return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED { return hn::Add(a.v[i], b.v[i]); });
+}
+HWY_INLINE int32_t ReduceSum(const I32x16& a) {
+  hn::Vec<DI32> sum = a.v[0];
+  for (size_t i = 1; i < kVectors; ++i) sum = hn::Add(sum, a.v[i]);
+  return hn::ReduceSum(DI32(), sum);
+}
+
 HWY_INLINE F32x16 ToF32(const I32x16& a) {
   return Make16([&](size_t i) POCKETGLM_UNROLLED { return hn::ConvertTo(DF(), a.v[i]); });
 }
@@ -71,8 +95,8 @@ HWY_INLINE U8x64 HighNibbles(const U8x64& line) {
   });
 }
 
-// Four activations, repeated in every lane.
-HWY_INLINE hn::Vec<DI32> Repeat4(const int8_t* x) {
+// Four bytes of activations, repeated in every lane.
+HWY_INLINE hn::Vec<DI32> Repeat4(const void* x) {
   int32_t bits;
   std::memcpy(&bits, x, sizeof(bits));
   return hn::Set(DI32(), bits);
@@ -242,6 +266,123 @@ HWY_INLINE I32x16 StepInt8(const I32x16& total, const U8x64& w, hn::Vec<DI32> x)
 }
 
 #endif
+
+// The largest 16-bit activation: 127 * 128 + 63 would still split, and 1024 products of 127 * 16256
+// are below 2^31. On the way there sums may wrap around.
+inline constexpr int32_t kInt16Max = 127 * 128;
+
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(POCKETGLM_LEVEL_DOTPROD) || \
+    defined(POCKETGLM_LEVEL_I8MM)
+
+// Halves are digits: x = 128 * first + second, -64 <= second < 64.
+inline constexpr int32_t kInt16Offset = kInt8Offset;
+HWY_INLINE void SplitInt16(const I32x16& x, uint8_t* first, uint8_t* second) {
+  const hn::Rebind<int8_t, DI32> d8;
+  Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    const auto high = hn::ShiftRight<7>(hn::Add(x.v[i], hn::Set(DI32(), 64)));
+    const auto low = hn::Sub(x.v[i], hn::ShiftLeft<7>(high));
+    hn::StoreU(hn::DemoteTo(d8, high), d8, reinterpret_cast<int8_t*>(first) + i * kLanes);
+    hn::StoreU(hn::DemoteTo(d8, low), d8, reinterpret_cast<int8_t*>(second) + i * kLanes);
+  });
+}
+
+struct Int16Chain {
+  I32x16 sum;
+};
+HWY_INLINE Int16Chain BeginInt16() { return {SetI32(0)}; }
+template <size_t kHalf>
+HWY_INLINE Int16Chain StepInt16(const Int16Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
+  return {StepInt8(chain.sum, w, x)};
+}
+HWY_INLINE Int16Chain BetweenHalves(const Int16Chain& chain) {
+  return {MakeVectors<I32x16>([&](size_t i)
+                                  POCKETGLM_UNROLLED { return hn::ShiftLeft<7>(chain.sum.v[i]); })};
+}
+HWY_INLINE I32x16 Sums(const Int16Chain& chain) { return chain.sum; }
+
+#else
+
+// Halves are pairs: of k, k + 1, k + 2 and k + 3 the first has x[k] and x[k + 2]. They are
+// multiplied with the bytes at even and odd places, widened to 16 bits where they stand.
+inline constexpr int32_t kInt16Offset = 128;
+HWY_INLINE void SplitInt16(const I32x16& x, uint8_t* first, uint8_t* second) {
+  const hn::Rebind<int16_t, DI32> d16;
+  Unroll<kVectors / 2>([&](auto i) POCKETGLM_UNROLLED {
+    const auto low = hn::DemoteTo(d16, x.v[2 * i]);
+    const auto high = hn::DemoteTo(d16, x.v[2 * i + 1]);
+    const size_t at = i * kLanes;
+    hn::StoreU(hn::ConcatEven(d16, high, low), d16, reinterpret_cast<int16_t*>(first) + at);
+    hn::StoreU(hn::ConcatOdd(d16, high, low), d16, reinterpret_cast<int16_t*>(second) + at);
+  });
+}
+
+template <size_t kHalf>
+HWY_INLINE hn::Vec<DI16> HalfOfBytes(hn::Vec<DU8> w) {
+  const hn::RepartitionToWide<DU8> du16;
+  const auto pairs = hn::BitCast(du16, w);
+  return hn::BitCast(DI16(), kHalf == 0 ? hn::And(pairs, hn::Set(du16, uint16_t{0xFF}))
+                                        : hn::ShiftRight<8>(pairs));
+}
+
+#if defined(POCKETGLM_LEVEL_AVX2)
+
+struct Int16Chain {
+  I32x16 sum;
+};
+HWY_INLINE Int16Chain BeginInt16() { return {SetI32(0)}; }
+template <size_t kHalf>
+HWY_INLINE Int16Chain StepInt16(const Int16Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
+  return {MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
+    const auto products =
+        hn::WidenMulPairwiseAdd(DI32(), HalfOfBytes<kHalf>(w.v[i]), hn::BitCast(DI16(), x));
+    return AddProducts(chain.sum.v[i], products);
+  })};
+}
+HWY_INLINE I32x16 Sums(const Int16Chain& chain) { return chain.sum; }
+
+#else  // neon
+
+// Sums of 2 neighbours belong together, those of one row.
+struct Int16Chain {
+  struct {
+    int32x4_t low, high;
+  } v[kVectors];
+};
+HWY_INLINE Int16Chain BeginInt16() {
+  Int16Chain chain;
+  Unroll<kVectors>([&](auto i)
+                       POCKETGLM_UNROLLED { chain.v[i] = {vdupq_n_s32(0), vdupq_n_s32(0)}; });
+  return chain;
+}
+template <size_t kHalf>
+HWY_INLINE Int16Chain StepInt16(const Int16Chain& chain, const U8x64& w, hn::Vec<DI32> x) {
+  Int16Chain next;
+  const int16x8_t xs = vreinterpretq_s16_s32(x.raw);
+  Unroll<kVectors>([&](auto i) POCKETGLM_UNROLLED {
+    const int16x8_t ws = HalfOfBytes<kHalf>(w.v[i]).raw;
+    next.v[i].low = vmlal_s16(chain.v[i].low, vget_low_s16(ws), vget_low_s16(xs));
+    next.v[i].high = vmlal_high_s16(chain.v[i].high, ws, xs);
+  });
+  return next;
+}
+HWY_INLINE I32x16 Sums(const Int16Chain& chain) {
+  return MakeVectors<I32x16>([&](auto i) POCKETGLM_UNROLLED {
+    return hn::Vec<DI32>(vpaddq_s32(chain.v[i].low, chain.v[i].high));
+  });
+}
+
+#endif
+
+HWY_INLINE Int16Chain BetweenHalves(const Int16Chain& chain) { return chain; }
+
+#endif
+
+HWY_INLINE I32x16 EndInt16(const Int16Chain& chain, int32_t sum) {
+  const I32x16 sums = Sums(chain);
+  return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
+    return hn::Sub(sums.v[i], hn::Set(DI32(), kInt16Offset * sum));
+  });
+}
 
 }  // namespace
 }  // namespace POCKETGLM_LEVEL

@@ -70,12 +70,6 @@ HWY_INLINE F32x16 Load16(const hwy::float16_t* p) {
     return hn::PromoteTo(DF(), hn::LoadU(DF16(), p + i * kLanes));
   });
 }
-HWY_INLINE F32x16 Load16(const int8_t* p) {
-  const hn::Rebind<int8_t, DF> d8;
-  return Make16([p, d8](size_t i) POCKETGLM_UNROLLED {
-    return hn::ConvertTo(DF(), hn::PromoteTo(DI32(), hn::LoadU(d8, p + i * kLanes)));
-  });
-}
 // The first n <= 16 lanes from memory, the others zero; reads nothing beyond.
 HWY_INLINE F32x16 LoadN16(const float* p, size_t n) {
   if (n >= 16) return Load16(p);

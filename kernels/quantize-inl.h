@@ -9,12 +9,19 @@ namespace pocketglm {
 namespace POCKETGLM_LEVEL {
 namespace {
 
-// 127 / max, with its inverse in `scale`; both 0 where that is not finite.
-HWY_INLINE float QuantizationFactor(float max, float& scale) {
-  const float factor = 127.0f / max;
+// levels / max, with its inverse in `scale`; both 0 where that is not finite.
+HWY_INLINE float QuantizationFactor(float max, float& scale, float levels = 127.0f) {
+  const float factor = levels / max;
   const bool finite = factor <= 3.4028235e38f;
-  scale = finite ? max / 127.0f : 0.0f;
+  scale = finite ? max / levels : 0.0f;
   return finite ? factor : 0.0f;
+}
+
+// max_k |x[k]|, k < n.
+HWY_INLINE float MaxAbs(const float* x, size_t n) {
+  F32x16 lane_max = Zero16();
+  for (size_t k = 0; k < n; k += 16) lane_max = Max16(lane_max, Abs16(LoadN16(x + k, n - k)));
+  return ReduceMax16(lane_max);
 }
 
 // Quantises one group held in `values` [group].

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/attention.h"
 #include "runtime/json.h"
 
 namespace pocketglm {
@@ -11,7 +12,6 @@ namespace {
 constexpr size_t kMaxLayers = 1024;
 constexpr size_t kMaxHiddenSize = size_t{1} << 17;
 constexpr size_t kMaxHeads = 1024;
-constexpr size_t kMaxHeadDim = 1024;
 constexpr size_t kMaxIntermediateSize = size_t{1} << 20;
 constexpr size_t kMaxVocabSize = size_t{1} << 22;
 constexpr size_t kMaxPositions = size_t{1} << 24;

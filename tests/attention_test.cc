@@ -42,12 +42,16 @@ void Check(const Kernels& kernels, Guarded<float>& q, size_t heads, KvCacheFixtu
         q.row().subspan(h * head_dim, head_dim), cache.keys({0, keys}), cache.values({0, keys}),
         scale, cache.key_scales({0, keys}), cache.value_scales({0, keys}));
     const double n = static_cast<double>(keys);
-    const double more = cache.head().type == KvType::kInt8 ? 1 : 0;
-    const double units = 2 * (static_cast<double>(head_dim) + 1 + more) * expected.score_size +
-                         2 * expected.score_range + n + 5 * std::ceil(n / kAttentionBlock) + 12 +
-                         more;
+    double units = 2 * expected.score_range + n + 5 * std::ceil(n / kAttentionBlock);
+    double weight_units = 0;
+    if (cache.head().type == KvType::kInt8) {
+      units += 12 * expected.score_size + 1080 * expected.query_size + 17;
+      weight_units = 540 * expected.weight_size;
+    } else {
+      units += 2 * (static_cast<double>(head_dim) + 1) * expected.score_size + 12;
+    }
     EXPECT_TRUE(Within(result.out(h), expected.out,
-                       [&](size_t d) { return units * kUnit * expected.size[d]; }))
+                       [&](size_t d) { return (units * expected.size[d] + weight_units) * kUnit; }))
         << "head " << h;
   }
   EXPECT_TRUE(result.Intact());
@@ -148,7 +152,14 @@ TEST_P(AttentionTest, OneKeyGivesItsValue) {
     for (const float v_scale : cache.value_scales({0, 1})) {
       for (float& level : value) level *= v_scale;
     }
-    for (size_t h = 0; h < 3; ++h) EXPECT_TRUE(SameBits(result.out(h), value));
+    for (size_t h = 0; h < 3; ++h) {
+      if (type == KvType::kInt8) {  // The weight's scale is rounded, and its product with the sum.
+        EXPECT_TRUE(Within(result.out(h), std::vector<double>(value.begin(), value.end()),
+                           [&](size_t d) { return 3 * kUnit * std::abs(double{value[d]}); }));
+      } else {
+        EXPECT_TRUE(SameBits(result.out(h), value));
+      }
+    }
   }
 }
 
@@ -273,15 +284,15 @@ TEST_P(AttentionTest, StartsAfresh) {
 class KvAppendTest : public KernelTest {};
 POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(KvAppendTest);
 
-// Element i of a cache of any type, widened; of int8 the level.
+// The element at bytes[i] of a cache of any type, widened; of int8 the level.
 double Element(std::span<const uint8_t> bytes, KvType type, size_t i) {
-  if (type == KvType::kInt8) return static_cast<int8_t>(bytes[i]);
+  if (type == KvType::kInt8) return bytes[i] - 128;
   if (type == KvType::kF32) {
     float value;
-    std::memcpy(&value, &bytes[i * 4], 4);
+    std::memcpy(&value, &bytes[i], 4);
     return value;
   }
-  const int bits = bytes[i * 2] | bytes[i * 2 + 1] << 8;
+  const int bits = bytes[i] | bytes[i + 1] << 8;
   const int exponent = bits >> 10 & 0x1F;
   const int fraction = bits & 0x3FF;
   const double magnitude = exponent == 0 ? std::ldexp(fraction, -14 - 10)
@@ -297,14 +308,17 @@ TEST_P(KvAppendTest, LayoutIsTheDocumentedOne) {
       KvCacheFixture cache(type, 128, head_dim);
       cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
       const size_t v_stride = RoundUp(head_dim, 16);
+      const size_t k_dims = type == KvType::kInt8 ? RoundUp(head_dim, 4) : head_dim;
       for (size_t j = 0; j < 128; ++j) {
         for (size_t d = 0; d < head_dim; ++d) {
-          const size_t k_index = (j / 16 * head_dim + d) * 16 + j % 16;
-          ASSERT_EQ(Element(cache.k_bytes(), type, k_index), cache.key(j)[d]);
-          ASSERT_EQ(Element(cache.v_bytes(), type, j * v_stride + d), cache.value(j)[d]);
+          ASSERT_EQ(Element(cache.k_bytes(), type, cache.KeyByte(j, d)), cache.key(j)[d]);
+          ASSERT_EQ(Element(cache.v_bytes(), type, cache.ValueByte(j, d)), cache.value(j)[d]);
         }
         for (size_t d = head_dim; d < v_stride; ++d) {
-          ASSERT_EQ(Element(cache.v_bytes(), type, j * v_stride + d), 0.0);
+          ASSERT_EQ(Element(cache.v_bytes(), type, cache.ValueByte(j, d)), 0.0);
+        }
+        for (size_t d = head_dim; d < k_dims; ++d) {
+          ASSERT_EQ(Element(cache.k_bytes(), type, cache.KeyByte(j, d)), 0.0);
         }
       }
       if (type == KvType::kInt8) {
@@ -322,16 +336,20 @@ TEST_P(KvAppendTest, WritesOneKeyOnly) {
     for (size_t position : {0, 1, 15, 16, 70, 127}) {
       const size_t head_dim = 20;
       KvCacheFixture cache(type, 128, head_dim);
-      const std::vector<float> ones(head_dim, 1.0f);
-      cache.Append(kernels(), position, ones, ones);
+      const std::vector<float> row(head_dim, -1.0f);  // No byte of which is all ones.
+      cache.Append(kernels(), position, row, row);
       const size_t size = KvElementBytes(type);
-      for (size_t i = 0; i < cache.k_bytes().size(); ++i) {
-        const size_t element = i / size;
-        const size_t key = element / (16 * head_dim) * 16 + element % 16;
-        ASSERT_EQ(cache.k_bytes()[i] == 0xFF, key != position) << i;
+      std::vector<bool> k_set(cache.k_bytes().size());
+      std::vector<bool> v_set(cache.v_bytes().size());
+      for (size_t byte = 0; byte < size; ++byte) {
+        for (size_t d = 0; d < head_dim; ++d) k_set[cache.KeyByte(position, d) + byte] = true;
+        for (size_t d = 0; d < 32; ++d) v_set[cache.ValueByte(position, d) + byte] = true;
       }
-      for (size_t i = 0; i < cache.v_bytes().size(); ++i) {
-        ASSERT_EQ(cache.v_bytes()[i] == 0xFF, i / size / 32 != position) << i;
+      for (size_t i = 0; i < k_set.size(); ++i) {
+        ASSERT_EQ(cache.k_bytes()[i] != 0xFF, k_set[i]) << i;
+      }
+      for (size_t i = 0; i < v_set.size(); ++i) {
+        ASSERT_EQ(cache.v_bytes()[i] != 0xFF, v_set[i]) << i;
       }
       for (size_t j = 0; j < 128; ++j) {
         const bool unset = type != KvType::kInt8 || j != position;
@@ -374,8 +392,8 @@ TEST_P(KvAppendTest, Int8OfExtremeKeys) {
     EXPECT_EQ(cache.k_scales()[j], cache.key_scales({j, j + 1})[0]);
     EXPECT_EQ(cache.v_scales()[j], cache.value_scales({j, j + 1})[0]);
     for (size_t d = 0; d < 20; ++d) {
-      EXPECT_EQ(Element(cache.k_bytes(), KvType::kInt8, d * 16 + j), cache.key(j)[d]);
-      EXPECT_EQ(Element(cache.v_bytes(), KvType::kInt8, j * 32 + d), cache.value(j)[d]);
+      EXPECT_EQ(Element(cache.k_bytes(), KvType::kInt8, cache.KeyByte(j, d)), cache.key(j)[d]);
+      EXPECT_EQ(Element(cache.v_bytes(), KvType::kInt8, cache.ValueByte(j, d)), cache.value(j)[d]);
     }
     EXPECT_EQ(cache.value(j)[7], j < 3 ? 0 : -127) << sizes[j];
   }
@@ -397,9 +415,8 @@ TEST_P(KvAppendTest, F16RoundsToNearestEvenAndSaturates) {
     cache.Append(kernels(), j, row, row);
     for (size_t d = 0; d < 16; ++d) {
       const double expected = reference::RoundToF16(row[d]);
-      const size_t k_index = (j / 16 * 16 + d) * 16 + j % 16;
-      ASSERT_EQ(Element(cache.k_bytes(), KvType::kF16, k_index), expected) << row[d];
-      ASSERT_EQ(Element(cache.v_bytes(), KvType::kF16, j * 16 + d), expected) << row[d];
+      ASSERT_EQ(Element(cache.k_bytes(), KvType::kF16, cache.KeyByte(j, d)), expected) << row[d];
+      ASSERT_EQ(Element(cache.v_bytes(), KvType::kF16, cache.ValueByte(j, d)), expected) << row[d];
     }
   }
 }

@@ -39,8 +39,8 @@ class KvCacheFixture {
     float* const key = &keys_[position * head_dim_];
     float* const value = &values_[position * head_dim_];
     if (type_ == KvType::kInt8) {
-      const canonical::Quantized k_levels = canonical::Quantize(k, head_dim_);
-      const canonical::Quantized v_levels = canonical::Quantize(v, head_dim_);
+      const auto k_levels = canonical::Quantize(k, head_dim_);
+      const auto v_levels = canonical::Quantize(v, head_dim_);
       std::copy(k_levels.q.begin(), k_levels.q.end(), key);
       std::copy(v_levels.q.begin(), v_levels.q.end(), value);
       key_scales_[position] = k_levels.scales[0];
@@ -74,6 +74,20 @@ class KvCacheFixture {
   // The scales the cache should hold; empty for other types than int8.
   std::span<const float> key_scales(Range range) const { return Part(key_scales_, range); }
   std::span<const float> value_scales(Range range) const { return Part(value_scales_, range); }
+
+  // Where element d of key, or value, number `position` lies in k_bytes() or v_bytes().
+  size_t KeyByte(size_t position, size_t d) const {
+    const size_t block = position / 16 * 16;
+    if (type_ == KvType::kInt8) {
+      return block * RoundUp(head_dim_, 4) + d / 4 * 64 + position % 16 * 4 + d % 4;
+    }
+    return (block * head_dim_ + d * 16 + position % 16) * KvElementBytes(type_);
+  }
+  size_t ValueByte(size_t position, size_t d) const {
+    const size_t stride = RoundUp(head_dim_, 16);
+    if (type_ == KvType::kInt8) return position / 4 * 4 * stride + d * 4 + position % 4;
+    return (position * stride + d) * KvElementBytes(type_);
+  }
 
   // The scales it does hold.
   std::span<float> k_scales() { return k_scales_.row(); }

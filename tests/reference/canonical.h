@@ -81,27 +81,31 @@ inline float Dot(std::span<const float> w, std::span<const float> x) {
 }
 
 // A quantised row: q [n], scales and sums [ceil(n / group)].
+template <class Level>
 struct Quantized {
-  std::vector<int8_t> q;
+  std::vector<Level> q;
   std::vector<float> scales;
   std::vector<int32_t> sums;
 };
 
-inline Quantized Quantize(std::span<const float> x, size_t group) {
-  Quantized row;
+// To int8, or to int16 as attention does with an int8 cache.
+template <class Level = int8_t>
+inline Quantized<Level> Quantize(std::span<const float> x, size_t group) {
+  const float levels = sizeof(Level) == 1 ? 127.0f : 16256.0f;
+  Quantized<Level> row;
   for (size_t begin = 0; begin < x.size(); begin += group) {
     const std::span<const float> values = x.subspan(begin, std::min(group, x.size() - begin));
     float max = 0.0f;
     for (const float value : values) max = std::max(max, std::fabs(value));
-    const float factor = 127.0f / max;
+    const float factor = levels / max;
     const bool finite = std::isfinite(factor);
     int32_t sum = 0;
     for (const float value : values) {
       const float level = finite ? std::nearbyint(value * factor) : 0.0f;
-      row.q.push_back(static_cast<int8_t>(level));
+      row.q.push_back(static_cast<Level>(level));
       sum += row.q.back();
     }
-    row.scales.push_back(finite ? max / 127.0f : 0.0f);
+    row.scales.push_back(finite ? max / levels : 0.0f);
     row.sums.push_back(sum);
   }
   return row;
@@ -128,6 +132,13 @@ struct HeadState {
   std::vector<float> out;
 };
 
+// Rounded once.
+inline float ExactDot(std::span<const int16_t> a, std::span<const float> levels, size_t stride) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * static_cast<int64_t>(levels[i * stride]);
+  return static_cast<float>(sum);
+}
+
 // One chunk of keys: k and v are [keys, head_dim], already rounded to the type of the cache; for
 // int8 their levels, with scales [keys], which are empty for the other types.
 inline HeadState AttendChunk(std::span<const float> q, std::span<const float> k,
@@ -136,24 +147,33 @@ inline HeadState AttendChunk(std::span<const float> q, std::span<const float> k,
                              std::span<const float> v_scales = {}) {
   const size_t head_dim = q.size();
   const size_t keys = k.size() / head_dim;
+  const bool int8 = !k_scales.empty();
+  const Quantized<int16_t> query = Quantize<int16_t>(q, head_dim);
   HeadState state;
   state.out.assign(head_dim, 0.0f);
   for (size_t begin = 0; begin < keys; begin += 64) {
     const size_t count = std::min<size_t>(64, keys - begin);
     std::vector<float> p(count);
     for (size_t j = 0; j < count; ++j) {
-      const float key_scale = k_scales.empty() ? scale : scale * k_scales[begin + j];
-      p[j] = Dot(q, k.subspan((begin + j) * head_dim, head_dim)) * key_scale;
+      const std::span<const float> key = k.subspan((begin + j) * head_dim, head_dim);
+      p[j] = int8 ? ExactDot(query.q, key, 1) * (query.scales[0] * scale) * k_scales[begin + j]
+                  : Dot(q, key) * scale;
     }
     const float max = std::max(state.max, *std::max_element(p.begin(), p.end()));
     for (float& score : p) score = Exp(score - max);
     const float rescale = Exp(state.max - max);
     state.sum = std::fma(state.sum, rescale, Sum(p));
     state.max = max;
-    for (size_t j = 0; j < count && !v_scales.empty(); ++j) p[j] *= v_scales[begin + j];
+    for (size_t j = 0; j < count && int8; ++j) p[j] *= v_scales[begin + j];
+    const Quantized<int16_t> weights = Quantize<int16_t>(p, count);
     for (size_t d = 0; d < head_dim; ++d) {
+      const std::span<const float> values = v.subspan(begin * head_dim + d);
       float out = state.out[d] * rescale;
-      for (size_t j = 0; j < count; ++j) out = std::fma(p[j], v[(begin + j) * head_dim + d], out);
+      if (int8) {
+        out = std::fma(ExactDot(weights.q, values, head_dim), weights.scales[0], out);
+      } else {
+        for (size_t j = 0; j < count; ++j) out = std::fma(p[j], values[j * head_dim], out);
+      }
       state.out[d] = out;
     }
   }

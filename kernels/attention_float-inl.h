@@ -1,6 +1,6 @@
-// Scores and values of a block of keys by f32 multiply-adds, from a cache of any type.
-#ifndef POCKETGLM_KERNELS_ATTENTION_TILES_INL_H_
-#define POCKETGLM_KERNELS_ATTENTION_TILES_INL_H_
+// Scores and values of a block of keys by f32 multiply-adds, from a cache of floats.
+#ifndef POCKETGLM_KERNELS_ATTENTION_FLOAT_INL_H_
+#define POCKETGLM_KERNELS_ATTENTION_FLOAT_INL_H_
 
 #include <type_traits>
 
@@ -16,21 +16,22 @@ HWY_INLINE void Widen(const T* HWY_RESTRICT from, size_t n, float* HWY_RESTRICT 
   for (size_t i = 0; i < n; i += 16) Store16(Load16(from + i), to + i);
 }
 
-// What the scores of 16 keys from number `key` on are multiplied with.
-template <class T>
-HWY_INLINE F32x16 KeyScales(const KvHead& cache, size_t key, float scale) {
-  if constexpr (std::is_same_v<T, int8_t>) {
-    return Mul16(Set16(scale), Load16(cache.k_scales + key));
-  }
-  return Set16(scale);
+// The queries by tile, dimension and row.
+template <class Tiling>
+void TransposeQueries(size_t head_dim, const Rows& rows) {
+  ForEachTile<Tiling::kRows>(rows.count, [&](auto tile_rows, size_t first) {
+    for (size_t i = 0; i < tile_rows; ++i) {
+      const float* const q = rows.query[first + i];
+      for (size_t d = 0; d < head_dim; ++d) rows.q[first * head_dim + d * tile_rows + i] = q[d];
+    }
+  });
 }
 
 // One tile's p[r][j] = <q[r], k[j]> * scale for 16 * kTileVectors keys j, which lie as in the
 // cache.
 template <size_t kRows, size_t kTileVectors, class Element>
 HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const Element* HWY_RESTRICT k,
-                          size_t head_dim, const F32x16 (&scales)[kTileVectors], MemoryAhead ahead,
-                          float* HWY_RESTRICT p) {
+                          size_t head_dim, float scale, MemoryAhead ahead, float* HWY_RESTRICT p) {
   F32x16 acc[kRows * kTileVectors];
   Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED { acc[i] = Zero16(); });
   for (size_t d = 0; d < head_dim; ++d) {
@@ -46,7 +47,7 @@ HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const Element* HWY_RESTRI
     });
   }
   Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED {
-    Store16(Mul16(acc[i], scales[i % kTileVectors]),
+    Store16(Mul16(acc[i], Set16(scale)),
             p + i / kTileVectors * kAttentionBlock + i % kTileVectors * 16);
   });
 }
@@ -59,10 +60,6 @@ HWY_NOINLINE void Scores(const Call& call, size_t begin, size_t count, const Row
   const T* k = reinterpret_cast<const T*>(call.cache.k) + begin * head_dim;
   MemoryAhead ahead(k + kAttentionBlock * head_dim, Tiling::kLanes * sizeof(T), rows.tiles);
   for (size_t j = 0; j < count; j += Tiling::kLanes) {
-    F32x16 scales[Tiling::kVectors];
-    Unroll<Tiling::kVectors>([&](auto v) POCKETGLM_UNROLLED {
-      scales[v] = KeyScales<T>(call.cache, begin + j + v * 16, call.scale);
-    });
     const auto keys = [&] {
       if constexpr (Tiling::kWiden) {
         Widen(k + j * head_dim, Tiling::kLanes * head_dim, rows.block);
@@ -72,8 +69,9 @@ HWY_NOINLINE void Scores(const Call& call, size_t begin, size_t count, const Row
       }
     }();
     ForEachTile<Tiling::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
-      ScoreTile<tile_rows>(rows.q + first * head_dim, keys, head_dim, scales, ahead.Take(head_dim),
-                           rows.p + first * kAttentionBlock + j);
+      ScoreTile<tile_rows, Tiling::kVectors>(rows.q + first * head_dim, keys, head_dim, call.scale,
+                                             ahead.Take(head_dim),
+                                             rows.p + first * kAttentionBlock + j);
     });
   }
 }
@@ -143,4 +141,4 @@ HWY_NOINLINE void AddValues(const Call& call, size_t begin, size_t count, const 
 }  // namespace POCKETGLM_LEVEL
 }  // namespace pocketglm
 
-#endif  // POCKETGLM_KERNELS_ATTENTION_TILES_INL_H_
+#endif  // POCKETGLM_KERNELS_ATTENTION_FLOAT_INL_H_
