@@ -104,7 +104,7 @@ Status Engine::CheckMemory(const EngineFlags& flags, size_t threads, const Memor
   if (flags.all_logits) parts.push_back({"logits", session.all_logits});
   for (const MemoryPart& part : parts) memory_needed_ += part.bytes;
   if (flags.memory_in_use != 0) parts.push_back({"the other model", flags.memory_in_use});
-  const Status status = flags.force ? Status() : pocketglm::CheckMemory(path_, parts, limit);
+  Status status = flags.force ? Status() : pocketglm::CheckMemory(path_, parts, limit);
   if (status.ok()) return status;
   return Status::Error(status.message() +
                        "; a shorter context, --kv int8 and a smaller --batch need less, --force "
