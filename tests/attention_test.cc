@@ -140,6 +140,22 @@ TEST_P(AttentionTest, LargeScoresFromLongVectors) {
   }
 }
 
+// Sums of products as large as 32 bits hold. Every second key is zero, so that a sum that wrapped
+// around would change the weights.
+TEST_P(AttentionTest, LargestIntegerSums) {
+  for (float sign : {1.0f, -1.0f}) {
+    KvCacheFixture cache(KvType::kInt8, 70, kMaxHeadDim);
+    for (size_t j = 0; j < 70; ++j) {
+      const std::vector<float> k(kMaxHeadDim, j % 2 == 0 ? sign : 0.0f);
+      const std::vector<float> v(kMaxHeadDim, static_cast<float>(j % 5) - 2.0f);
+      cache.Append(kernels(), j, k, v);
+    }
+    const std::vector<float> ones(kMaxHeadDim, 1.0f);
+    Guarded<float> q(ones, 0);
+    Check(kernels(), q, 1, cache, 70, 4.0f / kMaxHeadDim);
+  }
+}
+
 TEST_P(AttentionTest, OneKeyGivesItsValue) {
   Random random(3);
   for (KvType type : kTypes) {
