@@ -379,8 +379,10 @@ HWY_INLINE Int16Chain BetweenHalves(const Int16Chain& chain) { return chain; }
 
 HWY_INLINE I32x16 EndInt16(const Int16Chain& chain, int32_t sum) {
   const I32x16 sums = Sums(chain);
+  // Unsigned, because a NaN among the activations makes any sum.
+  const uint32_t offset = uint32_t{kInt16Offset} * static_cast<uint32_t>(sum);
   return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
-    return hn::Sub(sums.v[i], hn::Set(DI32(), kInt16Offset * sum));
+    return hn::Sub(sums.v[i], hn::Set(DI32(), static_cast<int32_t>(offset)));
   });
 }
 
