@@ -48,7 +48,7 @@
 //
 // T = max_j scale * max_d |q[d]| * sum_d |k[j, d]| from the rounding of q, half of 1 / 16256 of its
 // largest element and a little; U = sum over blocks of (keys * max_j p_j max_d |v[j, d]|) / sum_j
-// p_j from that of the weights. That is 127 times less than K and V lost when they were stored.
+// p_j from that of the weights. That is 128 times less than K and V lost when they were stored.
 #ifndef POCKETGLM_KERNELS_ATTENTION_H_
 #define POCKETGLM_KERNELS_ATTENTION_H_
 

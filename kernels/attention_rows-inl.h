@@ -29,8 +29,8 @@ struct Tiling {
 
 // Rows that fit into one tile take keys and values straight from the cache and widen them in
 // registers: 75 Gflop/s against 65 by way of the workspace (bench_kernels,
-// Attention/avx512_vnni/f16/9b/keys:1024/m:1, Zen 4 with a peak of 118, g++ 12.2, 2026-11-25); in a
-// loop on huge pages 82 against 70, and 102 against 88 with the keys in cache. Not timed on a CPU
+// Attention/avx512_vnni/f16/9b/keys:1024/m:1, Zen 4 with a peak of 118, g++ 12.2, 2026-11-25, when
+// values were not asked for ahead), and 102 against 88 with the keys in cache. Not timed on a CPU
 // with two 512-bit units. More rows find them widened in the workspace, which is worth its stores
 // when several tiles load them. Tiles of 16 rows would not do there: they take a broadcast from
 // memory for each product, which limits a core of a Granite Rapids to 1.49 products a cycle instead
