@@ -68,7 +68,8 @@ inline constexpr size_t kAttentionRows = 64;  // Rows computed together.
 inline constexpr size_t kAttentionMaxTileLanes = 32;
 
 // Floats the attention of one thread works in: queries by tile, weights, and a part of a block of K
-// (a tile's keys) or V (a tile's dimensions) as f32.
+// (a tile's keys) or V (a tile's dimensions) as f32; with an int8 cache, the 16-bit queries and
+// weights in their place.
 constexpr size_t AttentionWorkspace(size_t head_dim) {
   const size_t block =
       kAttentionMaxTileLanes * (head_dim > kAttentionBlock ? head_dim : kAttentionBlock);

@@ -76,7 +76,7 @@ struct Rows {
   float max[kAttentionRows] = {};
   float sum[kAttentionRows] = {};
   float rescale[kAttentionRows] = {};  // How much the sums of earlier blocks shrink.
-  Int16Rows queries, weights;          // int8 only; their halves are in q and p.
+  Int16Rows queries, weights;          // int8 only; their halves are in q and block.
 };
 
 // Calls f(kRows, first) for tiles of kRows rows, and of fewer for the rest.
@@ -90,9 +90,9 @@ HWY_INLINE void ForEachTile(size_t count, const F& f, size_t first = 0) {
 
 // The K or V of the next block, asked for while this one is computed: a little in every step of
 // every tile's loop, evenly. 16 rows from memory on huge pages, on a Zen 4 (g++ 12.2, 2026-11-25):
-// 98 Gflop/s, as if the keys were in the L3 cache (102), and 82 with the keys alone asked for; on a
-// Granite Rapids 78, by way of the workspace, by the first tile alone 75, not at all 71, into the
-// L2 cache only, two blocks ahead, or every second to eighth line no difference.
+// 98 Gflop/s, as if the keys were in the L3 cache (102), and 82 when the compiler had dropped it;
+// on a Granite Rapids 78, by way of the workspace, by the first tile alone 75, not at all 71, into
+// the L2 cache only, two blocks ahead, or every second to eighth line no difference.
 class MemoryAhead {
  public:
   // For `tiles` tiles of `bytes` bytes in every step.
