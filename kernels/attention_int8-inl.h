@@ -91,7 +91,7 @@ HWY_INLINE void DotLines(const uint8_t* HWY_RESTRICT lines, size_t vector_stride
   Unroll<2>([&](auto half) POCKETGLM_UNROLLED {
     const uint8_t* const x = words + half * half_stride;
     for (size_t step = 0; step < steps; ++step) {
-      ahead.Prefetch(half * steps + step);
+      ahead.AskFor(half * steps + step);
       U8x64 line[kTileVectors];
       Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
         line[v] = LoadLine(lines + v * vector_stride + step * line_stride);

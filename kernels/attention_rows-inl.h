@@ -6,10 +6,10 @@
 #include <cstring>
 #include <type_traits>
 
-#include "hwy/cache_control.h"
 #include "kernels/attention.h"
 #include "kernels/exp-inl.h"
 #include "kernels/lanes16-inl.h"
+#include "kernels/prefetch-inl.h"
 
 namespace pocketglm {
 namespace POCKETGLM_LEVEL {
@@ -105,9 +105,7 @@ class MemoryAhead {
     next_ += steps * step_;
     return part;
   }
-  // Inlined by force: g++ 12 takes a function that does nothing but this for one without effects
-  // and drops its calls (tests/spills_test looks).
-  HWY_INLINE void Prefetch(size_t step) const { hwy::Prefetch(next_ + step * step_); }
+  HWY_INLINE void AskFor(size_t step) const { Prefetch(next_ + step * step_); }
 
  private:
   const uint8_t* next_;

@@ -2,11 +2,11 @@
 
 #include <cassert>
 
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/dot-inl.h"
 #include "kernels/lanes16-inl.h"
 #include "kernels/level-inl.h"
+#include "kernels/prefetch-inl.h"
 #if defined(__AMX_INT8__)
 #include "kernels/matmul_int_amx-inl.h"
 #else
@@ -54,7 +54,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
     Unroll<4>([&](auto c) POCKETGLM_UNROLLED {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
         const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
-        hwy::Prefetch(address + prefetch_bytes);
+        Prefetch(address + prefetch_bytes);
         const U8x64 line = LoadLine(address);
         const U8x64 low = LowNibbles(line);
         const U8x64 high = HighNibbles(line);
@@ -72,7 +72,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
     const auto multiply = [&](size_t c) POCKETGLM_UNROLLED {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
         const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
-        hwy::Prefetch(address + prefetch_bytes);
+        Prefetch(address + prefetch_bytes);
         const U8x64 line = LoadLine(address);
         Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
           totals[m][p] = StepInt8(totals[m][p], line, Repeat4(x[m] + k + c * 4));
@@ -120,7 +120,7 @@ HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, 
     const uint8_t* scales = panel + ScaleOffset(kType, w.group, g);
     Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
       const uint8_t* address = scales + p * panel_stride;
-      hwy::Prefetch(address + prefetch_bytes);
+      Prefetch(address + prefetch_bytes);
       const F32x16 scale_w = LoadScales(address);
       Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
         const float scale_x = x.scales.Row(g)[m];

@@ -10,10 +10,10 @@
 #ifndef POCKETGLM_KERNELS_MATMUL_INT_BLOCK_INL_H_
 #define POCKETGLM_KERNELS_MATMUL_INT_BLOCK_INL_H_
 
-#include "hwy/cache_control.h"
 #include "kernels/dot-inl.h"
 #include "kernels/lanes16-inl.h"
 #include "kernels/panels.h"
+#include "kernels/prefetch-inl.h"
 #include "kernels/quantize.h"
 
 namespace pocketglm {
@@ -97,12 +97,12 @@ class MemoryAhead {
   HWY_INLINE void AskForSome() {
     const size_t lines = HWY_MIN(lines_, portion_lines_);
     for (size_t i = 0; i < lines; ++i, weights_ += kLineBytes) {
-      for (size_t p = 0; p < kPanels; ++p) hwy::Prefetch(weights_ + p * panel_bytes_);
+      for (size_t p = 0; p < kPanels; ++p) Prefetch(weights_ + p * panel_bytes_);
     }
     lines_ -= lines;
     const size_t rows = HWY_MIN(rows_, portion_rows_);
     for (size_t i = 0; i < rows; ++i, output_ += stride_) {
-      for (size_t p = 0; p < kPanels; ++p) hwy::Prefetch(output_ + p * kPanelRows);
+      for (size_t p = 0; p < kPanels; ++p) Prefetch(output_ + p * kPanelRows);
     }
     rows_ -= rows;
   }
