@@ -4,41 +4,26 @@
 
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "runtime/convert.h"
 #include "tests/file_test_util.h"
+#include "tests/glm_test_util.h"
 
 namespace pocketglm {
 
-// What varies between the checkpoints of these tests. Sizes that are no multiple of anything.
-struct TinyModel {
-  std::string model_type = "glm4";
-  std::string dtype = "BF16";
-  bool attention_bias = true;
-  bool tied = false;
-  size_t layers = 2;
-  size_t hidden = 20;
-  size_t heads = 3;
-  size_t kv_heads = 1;
-  size_t head_dim = 6;
-  size_t intermediate = 21;
-  size_t vocab = 37;
+// Sizes that are no multiple of anything, and small.
+struct TinyModel : TestGlm {
+  TinyModel()
+      : TestGlm{.hidden = 20,
+                .heads = 3,
+                .kv_heads = 1,
+                .head_dim = 6,
+                .intermediate = 21,
+                .vocab = 37,
+                .context = 64,
+                .stop_tokens = {5, 6}} {}
 };
-
-inline std::string ConfigJson(const TinyModel& model) {
-  const auto boolean = [](bool value) { return std::string(value ? "true" : "false"); };
-  return R"({"model_type":")" + model.model_type + R"(","num_hidden_layers":)" +
-         std::to_string(model.layers) + R"(,"hidden_size":)" + std::to_string(model.hidden) +
-         R"(,"num_attention_heads":)" + std::to_string(model.heads) + R"(,"num_key_value_heads":)" +
-         std::to_string(model.kv_heads) + R"(,"head_dim":)" + std::to_string(model.head_dim) +
-         R"(,"intermediate_size":)" + std::to_string(model.intermediate) + R"(,"vocab_size":)" +
-         std::to_string(model.vocab) +
-         R"(,"max_position_embeddings":64,"rms_norm_eps":1e-05,"partial_rotary_factor":1.0,)" +
-         R"("attention_bias":)" + boolean(model.attention_bias) + R"(,"tie_word_embeddings":)" +
-         boolean(model.tied) + R"(,"eos_token_id":[5,6]})";
-}
 
 // The weight at (row, col) of a tensor: scattered multiples of 1/64 that bf16 and f16 hold exactly.
 inline float Value(const std::string& name, size_t row, size_t col) {
@@ -47,54 +32,19 @@ inline float Value(const std::string& name, size_t row, size_t col) {
   return (static_cast<float>((h >> 40) % 255) - 127.0f) / 64.0f;
 }
 
-inline TestTensor MakeTensor(const TinyModel& model, const std::string& name, size_t rows,
-                             size_t cols) {
-  TestTensor tensor{.name = name, .dtype = model.dtype, .shape = {rows, cols}, .values = {}};
+inline TestTensor MakeTensor(const std::string& name, const std::vector<size_t>& shape,
+                             const std::string& dtype = "BF16") {
+  TestTensor tensor{.name = name, .dtype = dtype, .shape = shape, .values = {}};
+  const size_t rows = shape.size() == 1 ? 1 : shape[0];
   for (size_t r = 0; r < rows; ++r) {
-    for (size_t c = 0; c < cols; ++c) tensor.values.push_back(Value(name, r, c));
+    for (size_t c = 0; c < shape.back(); ++c) tensor.values.push_back(Value(name, r, c));
   }
   return tensor;
 }
 
-inline TestTensor MakeVector(const TinyModel& model, const std::string& name, size_t size) {
-  TestTensor tensor = MakeTensor(model, name, 1, size);
-  tensor.shape = {size};
-  return tensor;
-}
-
-// The tensors transformers writes for such a model.
 inline std::vector<TestTensor> MakeTensors(const TinyModel& model) {
-  const size_t q_rows = model.heads * model.head_dim;
-  const size_t kv_rows = model.kv_heads * model.head_dim;
-  const size_t hidden = model.hidden;
-  std::vector<TestTensor> tensors = {
-      MakeTensor(model, "model.embed_tokens.weight", model.vocab, hidden),
-      MakeVector(model, "model.norm.weight", hidden)};
-  if (!model.tied) tensors.push_back(MakeTensor(model, "lm_head.weight", model.vocab, hidden));
-  for (size_t i = 0; i < model.layers; ++i) {
-    const std::string layer = "model.layers." + std::to_string(i) + ".";
-    const auto matrix = [&](const std::string& name, size_t rows, size_t cols) {
-      tensors.push_back(MakeTensor(model, layer + name + ".weight", rows, cols));
-    };
-    const auto norm = [&](const std::string& name) {
-      tensors.push_back(MakeVector(model, layer + name + ".weight", hidden));
-    };
-    norm("input_layernorm");
-    norm("post_attention_layernorm");
-    if (model.model_type == "glm4") norm("post_self_attn_layernorm");
-    if (model.model_type == "glm4") norm("post_mlp_layernorm");
-    matrix("self_attn.q_proj", q_rows, hidden);
-    matrix("self_attn.k_proj", kv_rows, hidden);
-    matrix("self_attn.v_proj", kv_rows, hidden);
-    matrix("self_attn.o_proj", hidden, q_rows);
-    matrix("mlp.gate_up_proj", 2 * model.intermediate, hidden);
-    matrix("mlp.down_proj", hidden, model.intermediate);
-    if (!model.attention_bias) continue;
-    for (const auto& [name, rows] : {std::pair("q", q_rows), {"k", kv_rows}, {"v", kv_rows}}) {
-      tensors.push_back(
-          MakeVector(model, layer + "self_attn." + std::string(name) + "_proj.bias", rows));
-    }
-  }
+  std::vector<TestTensor> tensors = TensorsOf(model);
+  for (TestTensor& tensor : tensors) tensor = MakeTensor(tensor.name, tensor.shape, tensor.dtype);
   return tensors;
 }
 

@@ -164,10 +164,11 @@ TEST(ConvertTest, RoundsToBf16) {
   TinyModel model;
   model.dtype = "F32";
   std::vector<TestTensor> tensors = MakeTensors(model);
-  ASSERT_EQ(tensors[2].name, "lm_head.weight");
-  tensors[2].values[0] = 1.0f + 0x1p-8f;             // A tie: to even, down.
-  tensors[2].values[1] = 1.0f + 0x1p-8f + 0x1p-20f;  // Above the tie: up.
-  tensors[2].values[2] = 1.0f + 0x1p-7f + 0x1p-8f;   // A tie: to even, up.
+  TestTensor& head = tensors.back();
+  ASSERT_EQ(head.name, "lm_head.weight");
+  head.values[0] = 1.0f + 0x1p-8f;             // A tie: to even, down.
+  head.values[1] = 1.0f + 0x1p-8f + 0x1p-20f;  // Above the tie: up.
+  head.values[2] = 1.0f + 0x1p-7f + 0x1p-8f;   // A tie: to even, up.
   WriteCheckpoint(dir, model, tensors);
   ASSERT_TRUE(Convert(dir, kBf16Weights).ok());
   const auto loaded = LoadModel(dir / "out.pglm");
@@ -295,8 +296,8 @@ TEST(ConvertTest, RoundsEveryWeightToIntegers) {
 TEST(ConvertTest, IgnoresWhatIsNoTextWeight) {
   const TempDir dir;
   std::vector<TestTensor> tensors = MakeTensors({});
-  tensors.push_back(MakeVector({}, "model.layers.0.self_attn.rotary_emb.inv_freq", 3));
-  tensors.push_back(MakeVector({}, "model.visual.patch_embed.proj.bias", 3));
+  tensors.push_back(MakeTensor("model.layers.0.self_attn.rotary_emb.inv_freq", {3}));
+  tensors.push_back(MakeTensor("model.visual.patch_embed.proj.bias", {3}));
   WriteCheckpoint(dir, {}, tensors);
   const auto result = Convert(dir);
   EXPECT_TRUE(result.ok()) << result.status().message();
@@ -307,7 +308,7 @@ TEST(ConvertTest, AcceptsAStoredCopyOfATiedHead) {
   TinyModel model;
   model.tied = true;
   std::vector<TestTensor> tensors = MakeTensors(model);
-  tensors.push_back(MakeTensor(model, "lm_head.weight", model.vocab, model.hidden));
+  tensors.push_back(MakeTensor("lm_head.weight", {model.vocab, model.hidden}));
   WriteCheckpoint(dir, model, tensors);
   const auto result = Convert(dir);
   ASSERT_TRUE(result.ok()) << result.status().message();

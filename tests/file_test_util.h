@@ -99,11 +99,11 @@ struct TestTensor {
   }
 };
 
-inline std::string ShapeJson(const std::vector<size_t>& shape) {
+inline std::string NumbersJson(const std::vector<size_t>& numbers) {
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) {
+  for (size_t i = 0; i < numbers.size(); ++i) {
     if (i > 0) text += ",";
-    text += std::to_string(shape[i]);
+    text += std::to_string(numbers[i]);
   }
   return text + "]";
 }
@@ -116,7 +116,7 @@ inline std::string SafetensorsOf(const std::vector<TestTensor>& tensors) {
     const size_t begin = data.size();
     data += tensor.Bytes();
     header += ",\"" + tensor.name + "\":{\"dtype\":\"" + tensor.dtype +
-              "\",\"shape\":" + ShapeJson(tensor.shape) + ",\"data_offsets\":[" +
+              "\",\"shape\":" + NumbersJson(tensor.shape) + ",\"data_offsets\":[" +
               std::to_string(begin) + "," + std::to_string(data.size()) + "]}";
   }
   return RawSafetensors(header + "}", data);

@@ -119,7 +119,7 @@ TEST_F(BadCheckpointTest, SandwichNormsInGlm) {
 }
 
 TEST_F(BadCheckpointTest, UnknownTensor) {
-  tensors_.push_back(MakeVector(model_, "model.layers.2.input_layernorm.weight", 20));
+  tensors_.push_back(MakeTensor("model.layers.2.input_layernorm.weight", {20}));
   EXPECT_EQ(MessageFor(tensors_),
             file_ +
                 ": tensor model.layers.2.input_layernorm.weight: expected none of that name in "
@@ -219,7 +219,8 @@ TEST_F(BadShardsTest, ShardOutsideTheDirectory) {
   for (const std::string name :
        {"../x.safetensors", "/etc/passwd", "sub/x.safetensors", "..", "", "a\\\\b"}) {
     WriteCheckpoint(dir_, model_, tensors_, 2);
-    EditIndex("shard-1.safetensors", name);
+    EditIndex(R"("model.norm.weight":"shard-1.safetensors")",
+              R"("model.norm.weight":")" + name + '"');
     const std::string start = index_ +
                               ": weight_map model.norm.weight: expected the name of a file "
                               "beside the index, found \"";
@@ -228,7 +229,7 @@ TEST_F(BadShardsTest, ShardOutsideTheDirectory) {
 }
 
 TEST_F(BadShardsTest, ShardIsNoString) {
-  EditIndex("\"shard-1.safetensors\"", "1");
+  EditIndex(R"("model.norm.weight":"shard-1.safetensors")", R"("model.norm.weight":1)");
   EXPECT_EQ(Message(), index_ +
                            ": weight_map model.norm.weight: expected the name of a file beside "
                            "the index, found 1");
@@ -301,7 +302,7 @@ TEST(ReadRowsTest, WidensEveryF16Exactly) {
 }
 
 TEST(ReadRowsTest, ReadsTheRowsAskedFor) {
-  const TestTensor source = MakeTensor({}, "t", 5, 3);
+  const TestTensor source = MakeTensor("t", {5, 3});
   const std::string bytes = source.Bytes();
   Tensor tensor;
   tensor.dtype = Dtype::kBf16;

@@ -16,6 +16,7 @@
 #include "runtime/thread_pool.h"
 #include "runtime/weights.h"
 #include "tests/file_test_util.h"
+#include "tests/glm_test_util.h"
 #include "tests/test_util.h"
 
 namespace pocketglm {
@@ -30,84 +31,24 @@ inline StatusOr<Model> ConvertAndLoad(const std::string& directory, const std::s
   return LoadModel(output);
 }
 
-// A checkpoint of random weights: its shape, by default one that is a multiple of nothing.
-struct RandomGlm {
-  std::string model_type = "glm4";
-  bool attention_bias = true;
-  bool tied = false;
-  size_t layers = 2;
-  size_t hidden = 45;
-  size_t heads = 6;
-  size_t kv_heads = 2;
-  size_t head_dim = 18;
-  size_t intermediate = 71;
-  size_t vocab = 203;
-  double rotary = 1.0;
-  size_t context = 4096;
-  uint64_t seed = 1;
-};
-
-// Writes the files transformers would, in bf16 (so that f32 and bf16 model files hold the same
-// numbers); with `tokenizer`, the text of a tokenizer.json, that too.
-inline void WriteRandomGlm(const RandomGlm& glm, const std::string& directory,
+// Writes the files transformers would, with random weights, in bf16 (so that f32 and bf16 model
+// files hold the same numbers); with `tokenizer`, the text of a tokenizer.json, that too.
+inline void WriteRandomGlm(const TestGlm& glm, const std::string& directory,
                            const std::string& tokenizer = "") {
   Random random(glm.seed);
-  std::vector<TestTensor> tensors;
-  const auto add = [&](const std::string& name, std::vector<size_t> shape, float low, float high) {
-    size_t size = 1;
-    for (const size_t extent : shape) size *= extent;
-    TestTensor tensor{.name = name, .dtype = "BF16", .shape = std::move(shape), .values = {}};
-    tensor.values.resize(size);
-    random.Fill(tensor.values, low, high);
-    tensors.push_back(std::move(tensor));
-  };
-  const auto matrix = [&](const std::string& name, size_t rows, size_t cols) {
-    const float limit = std::sqrt(3.0f / static_cast<float>(cols));
-    add(name + ".weight", {rows, cols}, -limit, limit);
-  };
-  const auto norm = [&](const std::string& name) {
-    add(name + ".weight", {glm.hidden}, 0.5f, 1.5f);
-  };
-  const auto projection = [&](const std::string& name, size_t rows) {
-    matrix(name, rows, glm.hidden);
-    if (glm.attention_bias) add(name + ".bias", {rows}, -0.5f, 0.5f);
-  };
-
-  matrix("model.embed_tokens", glm.vocab, glm.hidden);
-  for (size_t i = 0; i < glm.layers; ++i) {
-    const std::string layer = "model.layers." + std::to_string(i) + ".";
-    norm(layer + "input_layernorm");
-    projection(layer + "self_attn.q_proj", glm.heads * glm.head_dim);
-    projection(layer + "self_attn.k_proj", glm.kv_heads * glm.head_dim);
-    projection(layer + "self_attn.v_proj", glm.kv_heads * glm.head_dim);
-    matrix(layer + "self_attn.o_proj", glm.hidden, glm.heads * glm.head_dim);
-    norm(layer + "post_attention_layernorm");
-    matrix(layer + "mlp.gate_up_proj", 2 * glm.intermediate, glm.hidden);
-    matrix(layer + "mlp.down_proj", glm.hidden, glm.intermediate);
-    if (glm.model_type == "glm4") {
-      norm(layer + "post_self_attn_layernorm");
-      norm(layer + "post_mlp_layernorm");
+  std::vector<TestTensor> tensors = TensorsOf(glm);
+  for (TestTensor& tensor : tensors) {
+    if (tensor.shape.size() == 2) {
+      const float limit = std::sqrt(3.0f / static_cast<float>(tensor.shape[1]));
+      tensor.values.resize(tensor.shape[0] * tensor.shape[1]);
+      random.Fill(tensor.values, -limit, limit);
+    } else {
+      const bool bias = tensor.name.ends_with(".bias");
+      tensor.values.resize(tensor.shape[0]);
+      random.Fill(tensor.values, bias ? -0.5f : 0.5f, bias ? 0.5f : 1.5f);
     }
   }
-  norm("model.norm");
-  if (!glm.tied) matrix("lm_head", glm.vocab, glm.hidden);
-
-  const auto number = [](const std::string& key, auto value) {
-    return ",\"" + key + "\":" + std::to_string(value);
-  };
-  const auto boolean = [](const std::string& key, bool value) {
-    return ",\"" + key + "\":" + (value ? "true" : "false");
-  };
-  WriteFile(directory + "/config.json",
-            "{\"model_type\":\"" + glm.model_type + "\"" + number("num_hidden_layers", glm.layers) +
-                number("hidden_size", glm.hidden) + number("num_attention_heads", glm.heads) +
-                number("num_key_value_heads", glm.kv_heads) + number("head_dim", glm.head_dim) +
-                number("intermediate_size", glm.intermediate) + number("vocab_size", glm.vocab) +
-                number("max_position_embeddings", glm.context) +
-                number("partial_rotary_factor", glm.rotary) +
-                ",\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0" +
-                boolean("attention_bias", glm.attention_bias) +
-                boolean("tie_word_embeddings", glm.tied) + "}");
+  WriteFile(directory + "/config.json", ConfigJson(glm));
   WriteFile(directory + "/model.safetensors", SafetensorsOf(tensors));
   if (!tokenizer.empty()) WriteFile(directory + "/tokenizer.json", tokenizer);
 }
@@ -115,7 +56,7 @@ inline void WriteRandomGlm(const RandomGlm& glm, const std::string& directory,
 // A random checkpoint, converted and open, its files in a folder that goes away with it.
 class RandomModel {
  public:
-  explicit RandomModel(const RandomGlm& glm, Quantization quantization = kF32Weights) {
+  explicit RandomModel(const TestGlm& glm, Quantization quantization = kF32Weights) {
     WriteRandomGlm(glm, dir_.path());
     StatusOr<Model> model = ConvertAndLoad(dir_.path(), path(), quantization);
     EXPECT_TRUE(model.ok()) << model.status().message();

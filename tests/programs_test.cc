@@ -20,7 +20,7 @@ class ProgramsTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     dir_ = new TempDir;
-    const RandomGlm glm = {.hidden = 32, .vocab = kVocab, .context = kContext};
+    const TestGlm glm = {.hidden = 32, .vocab = kVocab, .context = kContext};
     const TempDir checkpoint;
     WriteRandomGlm(glm, checkpoint.path());
     ASSERT_EQ(

@@ -23,27 +23,27 @@ const std::string kDemo = TestDataPath("demo");
 class SameBitsEndToEndTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    const std::map<std::string, RandomGlm> random = {{"glm",
-                                                      {.model_type = "glm",
-                                                       .attention_bias = false,
-                                                       .tied = true,
-                                                       .layers = 3,
-                                                       .hidden = 37,
-                                                       .heads = 6,
-                                                       .kv_heads = 3,
-                                                       .head_dim = 22,
-                                                       .intermediate = 91,
-                                                       .vocab = 870,
-                                                       .rotary = 1.0}},
-                                                     {"glm4",
-                                                      {.hidden = 67,
-                                                       .heads = 8,
-                                                       .kv_heads = 2,
-                                                       .head_dim = 20,
-                                                       .intermediate = 45,
-                                                       .vocab = 870,
-                                                       .rotary = 0.5,
-                                                       .seed = 2}}};
+    const std::map<std::string, TestGlm> random = {{"glm",
+                                                    {.model_type = "glm",
+                                                     .attention_bias = false,
+                                                     .tied = true,
+                                                     .layers = 3,
+                                                     .hidden = 37,
+                                                     .heads = 6,
+                                                     .kv_heads = 3,
+                                                     .head_dim = 22,
+                                                     .intermediate = 91,
+                                                     .vocab = 870,
+                                                     .rotary = 1.0}},
+                                                   {"glm4",
+                                                    {.hidden = 67,
+                                                     .heads = 8,
+                                                     .kv_heads = 2,
+                                                     .head_dim = 20,
+                                                     .intermediate = 45,
+                                                     .vocab = 870,
+                                                     .rotary = 0.5,
+                                                     .seed = 2}}};
     directory_ = kDemo;
     if (GetParam() == "demo") {
       if (!std::filesystem::exists(kDemo + "/config.json")) GTEST_SKIP() << kDemo << " is not here";

@@ -111,7 +111,7 @@ TEST_F(SessionTest, MoreMemoryThanThereIsIsAnError) {
 }
 
 // One layer that is quick to compute, for contexts of several chunks of attention.
-RandomGlm OneLayer(size_t heads = 4, size_t kv_heads = 2, size_t head_dim = 12) {
+TestGlm OneLayer(size_t heads = 4, size_t kv_heads = 2, size_t head_dim = 12) {
   return {.layers = 1,
           .hidden = 24,
           .heads = heads,
@@ -161,7 +161,7 @@ TEST(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBits) {
 // tokens, whose chunks are shared out, and more. Heads in groups of two, and one group of more
 // heads than are computed together.
 TEST(LongContextTest, SequencesInOneBatchGiveTheBitsOfEachAlone) {
-  for (const RandomGlm& glm : {OneLayer(), OneLayer(66, 1, 2)}) {
+  for (const TestGlm& glm : {OneLayer(), OneLayer(66, 1, 2)}) {
     const RandomModel random(glm);
     const Model& model = random.model();
     const size_t vocab = model.config().vocab_size;
