@@ -52,10 +52,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("-d,--depth", flags.depth, "Tokens in the context before decoding starts [0]")
       ->check(CLI::Range(size_t{0}, kMost))
       ->type_name("N");
-  app.add_option("-t,--threads", flags.threads,
-                 "Numbers of threads [physical cores in the affinity mask and cgroup quota]")
+  app.add_option("-t,--threads", flags.threads, std::string("Numbers of threads") + kDefaultThreads)
       ->delimiter(',')
-      ->check(CLI::Range(size_t{1}, size_t{1024}))
+      ->check(CLI::Range(size_t{1}, kMaxThreads))
       ->type_name("N,...");
   app.add_option("-r,--repeats", flags.repeats, "Runs of each test, after one to warm up [5]")
       ->check(CLI::Range(size_t{1}, size_t{1000}))

@@ -14,7 +14,6 @@ namespace pocketglm {
 namespace {
 
 constexpr size_t kDefaultContext = 4096;
-constexpr size_t kMaxThreads = 1024;
 
 constexpr const char* kKvNames[] = {"f32", "f16", "int8"};  // In the order of KvType.
 
@@ -37,8 +36,7 @@ void AddEngineFlags(CLI::App& app, EngineFlags& flags) {
   app.add_option("-m,--model", flags.model, "Model file (.pglm, made by convert_glm)")
       ->required()
       ->type_name("FILE");
-  app.add_option("-t,--threads", flags.threads,
-                 "Threads [physical cores in the affinity mask and cgroup quota]")
+  app.add_option("-t,--threads", flags.threads, std::string("Threads") + kDefaultThreads)
       ->check(CLI::Range(size_t{1}, kMaxThreads))
       ->type_name("N");
   app.add_option("--isa", flags.isa, "ISA level to run at [best; or POCKETGLM_ISA]")

@@ -36,6 +36,11 @@ struct EngineFlags {
 };
 void AddEngineFlags(CLI::App& app, EngineFlags& flags);
 
+// What --help says of the number of threads when it is not given, and the most that may be.
+inline constexpr const char* kDefaultThreads =
+    " [physical cores in the affinity mask and cgroup quota]";
+inline constexpr size_t kMaxThreads = 1024;
+
 // A model opened as the flags say, with all that running it needs. Not movable: its parts point at
 // each other.
 class Engine {
