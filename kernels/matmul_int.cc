@@ -253,6 +253,7 @@ HWY_NOINLINE void MultiplyPanels(const PackedMatrix& w, const QuantizedMatrix& x
 // More tokens than this are taken as a block.
 inline constexpr size_t kMaxStreamedTokens = 8;
 static_assert(kBlockTokens % kTileTokens == 0);
+static_assert(kPartPanels % kTilePanels == 0);
 
 template <WeightType kType>
 void Multiply(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,

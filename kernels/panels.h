@@ -41,6 +41,10 @@ namespace pocketglm {
 inline constexpr size_t kPanelRows = 16;
 inline constexpr size_t kLineBytes = 64;
 
+// Of how many panels, or a multiple, the parts of a matrix that several threads share should be:
+// whole tiles of the kernels.
+inline constexpr size_t kPartPanels = 4;
+
 enum class WeightType : uint8_t { kF32, kBf16, kInt8, kInt4 };
 
 // Integer weights are multiplied with integer activations (kernels/matmul_int.h), the others with

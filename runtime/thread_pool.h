@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/panels.h"
 #include "kernels/views.h"
 
 namespace pocketglm {
@@ -48,7 +49,7 @@ class ThreadPool {
     template <class Work>
     void ForParts(size_t n, const Work& work) const {
       const size_t piece = count_ == 1 ? 0 : PieceSize(n);
-      const size_t pieces = piece == 0 ? 0 : (n + piece - 1) / piece;
+      const size_t pieces = piece == 0 ? 0 : CeilDiv(n, piece);
       const size_t free_pieces = pieces / 8;
       const Range own = piece == 0 ? Share(n) : Scaled(Share(pieces - free_pieces), piece);
       if (own.size() != 0) work(own);
@@ -70,10 +71,10 @@ class ThreadPool {
     Worker(ThreadPool* pool, size_t index, size_t count)
         : pool_(pool), index_(index), count_(count) {}
 
-    // Of a matrix's panels, whole tiles of the kernels (4 panels) where there are enough.
+    // Of a matrix's panels, whole tiles of the kernels where there are enough.
     size_t PieceSize(size_t n) const {
       const size_t size = n / (32 * count_);
-      return size < 4 ? size : size / 4 * 4;
+      return size < kPartPanels ? size : size / kPartPanels * kPartPanels;
     }
     static Range Scaled(Range range, size_t factor) {
       return {range.begin * factor, range.end * factor};
