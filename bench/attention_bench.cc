@@ -23,10 +23,8 @@ class ColdCache {
         head_dim_(head_dim),
         k_(RandomFloats(keys * head_dim, -1.0f, 1.0f)),
         v_(RandomFloats(keys * head_dim + 1, -1.0f, 1.0f)),
-        k_bytes_(RoundUp(KvKeyBytes(type, RoundUp(keys, 64), head_dim), 64)),
-        v_bytes_(RoundUp(KvValueBytes(type, RoundUp(keys, 64), head_dim), 64)),
-        scale_bytes_(RoundUp(KvScaleBytes(type, RoundUp(keys, 64)), 64)),
-        copy_bytes_(k_bytes_ + v_bytes_ + 2 * scale_bytes_),
+        capacity_(RoundUp(keys, kAttentionBlock)),
+        copy_bytes_(KvHeadBytes(type, capacity_, head_dim)),
         copies_(CeilDiv(ColdBytes(), copy_bytes_)),
         memory_(copies_ * copy_bytes_ + 64) {
     for (std::vector<float>* values : {&k_, &v_}) {
@@ -41,14 +39,7 @@ class ColdCache {
   KvHead head(size_t copy) {
     uint8_t* aligned =
         memory_.data() + (64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64) % 64;
-    uint8_t* k = aligned + copy * copy_bytes_;
-    uint8_t* scales = k + k_bytes_ + v_bytes_;
-    return {.k = k,
-            .v = k + k_bytes_,
-            .k_scales = reinterpret_cast<float*>(scales),
-            .v_scales = reinterpret_cast<float*>(scales + scale_bytes_),
-            .type = type_,
-            .head_dim = head_dim_};
+    return KvHeadAt(aligned + copy * copy_bytes_, type_, capacity_, head_dim_);
   }
   size_t copies() const { return copies_; }
   std::span<const float> k() const { return k_; }
@@ -58,7 +49,7 @@ class ColdCache {
   KvType type_;
   size_t head_dim_;
   std::vector<float> k_, v_;
-  size_t k_bytes_, v_bytes_, scale_bytes_, copy_bytes_, copies_;
+  size_t capacity_, copy_bytes_, copies_;
   std::vector<uint8_t> memory_;
 };
 

@@ -110,6 +110,24 @@ struct KvHead {
   size_t v_stride() const { return RoundUp(head_dim, kPanelRows); }
 };
 
+// Bytes of all that belongs to one KV head, and the head whose keys, values, scales of keys and
+// scales of values lie one after the other from `data` (64-byte aligned) on. Multiples of 64 bytes
+// all of them, because the capacity is.
+constexpr size_t KvHeadBytes(KvType type, size_t capacity, size_t head_dim) {
+  return KvKeyBytes(type, capacity, head_dim) + KvValueBytes(type, capacity, head_dim) +
+         2 * KvScaleBytes(type, capacity);
+}
+inline KvHead KvHeadAt(uint8_t* data, KvType type, size_t capacity, size_t head_dim) {
+  uint8_t* v = data + KvKeyBytes(type, capacity, head_dim);
+  uint8_t* scales = v + KvValueBytes(type, capacity, head_dim);
+  return {.k = data,
+          .v = v,
+          .k_scales = reinterpret_cast<float*>(scales),
+          .v_scales = reinterpret_cast<float*>(scales + KvScaleBytes(type, capacity)),
+          .type = type,
+          .head_dim = head_dim};
+}
+
 // The running result of some tokens' query heads over the keys seen so far.
 //   max, sum   [tokens, heads]: the largest score, and the sum of exp(score - max)
 //   out        [tokens, heads * head_dim]: sum of exp(score - max) * v
