@@ -12,7 +12,7 @@ POCKETGLM_FOR_EACH_SUPPORTED_LEVEL(AttentionTest);
 
 constexpr KvType kTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
 constexpr size_t kHeadCounts[] = {1, 2, 3, 4, 5, 8, 16, 24};
-constexpr size_t kHeadDims[] = {4, 20, 64, 128};
+constexpr size_t kHeadDims[] = {2, 4, 17, 20, 33, 48, 64, 128};
 
 Guarded<float> RandomQueries(Random& random, size_t tokens, size_t heads, size_t head_dim,
                              float size) {
@@ -94,39 +94,46 @@ TEST_P(AttentionTest, MatchesReferenceAcrossChunks) {
 }
 
 // One key dimension, so that scores are what the test says: rising by 80 in total, falling, jumping
-// by more than exp can express, and alternating.
-TEST_P(AttentionTest, ExtremeScores) {
-  const size_t keys = 300;
-  const auto score = [](int kind, size_t j) {
-    const float share = static_cast<float>(j) / keys;
+// by more than exp can express, within a chunk or from one to the next, and alternating.
+void CheckExtremeScores(const Kernels& kernels, KvType type, size_t keys) {
+  const auto score = [keys](int kind, size_t j) {
+    const float share = static_cast<float>(j) / static_cast<float>(keys);
     switch (kind) {
       case 0:
         return 80 * share - 40;
       case 1:
         return 40 - 80 * share;
       case 2:
-        return j < 150 ? -90.0f : 90.0f;
+        return j < keys / 2 ? -90.0f : 90.0f;
       case 3:
-        return j < 150 ? 90.0f : -90.0f;
+        return j < keys / 2 ? 90.0f : -90.0f;
+      case 4:
+        return j < kAttentionChunk ? -90.0f : 90.0f;
+      case 5:
+        return j < kAttentionChunk ? 90.0f : -90.0f;
       default:
         return j % 2 == 0 ? -40.0f : 40.0f;
     }
   };
-  for (KvType type : kTypes) {
-    for (int kind = 0; kind < 5; ++kind) {
-      Random random(1);
-      KvCacheFixture cache(type, keys, 4);
-      for (size_t j = 0; j < keys; ++j) {
-        const std::vector<float> k = {0.0f, score(kind, j), 0.0f, 0.0f};
-        std::vector<float> v(4);
-        random.Fill(v, -1.0f, 1.0f);
-        cache.Append(kernels(), j, k, v);
-      }
-      const std::vector<float> one = {0.0f, 1.0f, 0.0f, 0.0f};
-      Guarded<float> q(one, 0);
-      SCOPED_TRACE(kind);
-      Check(kernels(), q, 1, cache, keys, 1.0f);
+  for (int kind = 0; kind < 7; ++kind) {
+    Random random(1);
+    KvCacheFixture cache(type, keys, 4);
+    for (size_t j = 0; j < keys; ++j) {
+      const std::vector<float> k = {0.0f, score(kind, j), 0.0f, 0.0f};
+      std::vector<float> v(4);
+      random.Fill(v, -1.0f, 1.0f);
+      cache.Append(kernels, j, k, v);
     }
+    const std::vector<float> one = {0.0f, 1.0f, 0.0f, 0.0f};
+    Guarded<float> q(one, 0);
+    SCOPED_TRACE(kind);
+    Check(kernels, q, 1, cache, keys, 1.0f);
+  }
+}
+
+TEST_P(AttentionTest, ExtremeScores) {
+  for (KvType type : kTypes) {
+    for (size_t keys : {300, 2500}) CheckExtremeScores(kernels(), type, keys);
   }
 }
 
@@ -242,12 +249,12 @@ TEST_P(AttentionTest, HeadsTogetherEqualOneByOne) {
 TEST_P(AttentionTest, TokensTogetherEqualOneByOne) {
   Random random(7);
   for (KvType type : kTypes) {
-    for (size_t keys : {1, 2, 20, 64, 65, 70, 130, 1100}) {
+    for (size_t keys : {2, 20, 64, 65, 70, 130, 1024, 1100}) {
       for (size_t head_dim : {20, 48}) {
         KvCacheFixture cache(type, keys, head_dim);
         cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
         for (size_t tokens : {2, 3, 5, 8, 17, 66}) {
-          if (tokens > keys % kAttentionChunk) continue;
+          if (tokens > (keys - 1) % kAttentionChunk + 1) continue;  // All in the last chunk.
           for (size_t heads : {1, 4, 6}) {
             CheckTogether(kernels(), random, cache, keys, tokens, heads);
           }
@@ -280,6 +287,22 @@ TEST_P(AttentionTest, TokensTogetherWithValuesThatUnderflow) {
     cache.Append(kernels(), j, k, v);
   }
   CheckTogether(kernels(), random, cache, 70, 16, 4);
+}
+
+// Keys that no token sees are as if they were not there.
+TEST_P(AttentionTest, KeysAfterTheLastTokensOwn) {
+  Random random(10);
+  for (KvType type : kTypes) {
+    KvCacheFixture cache(type, 200, 20);
+    cache.AppendRandom(kernels(), random, 1.0f, 1.0f);
+    for (size_t position : {0, 30, 62, 63, 100}) {
+      Guarded<float> q = RandomQueries(random, 3, 4, 20, 1.0f);
+      StateFixture some(3, 4, 20), all(3, 4, 20);
+      AttendChunk(kernels(), q.view(), cache.head(), {0, position + 3}, position, 1.0f, some);
+      AttendChunk(kernels(), q.view(), cache.head(), {0, 200}, position, 1.0f, all);
+      EXPECT_TRUE(all.SameBitsAs(some)) << position;
+    }
+  }
 }
 
 // A state that held something is computed afresh.
@@ -394,6 +417,8 @@ TEST_P(KvAppendTest, AnyOrderGivesTheSameCache) {
     }
     EXPECT_TRUE(SameBits(ascending.k_bytes(), shuffled.k_bytes()));
     EXPECT_TRUE(SameBits(ascending.v_bytes(), shuffled.v_bytes()));
+    EXPECT_TRUE(SameBits(ascending.k_scales(), shuffled.k_scales()));
+    EXPECT_TRUE(SameBits(ascending.v_scales(), shuffled.v_scales()));
   }
 }
 

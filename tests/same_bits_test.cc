@@ -128,7 +128,7 @@ TEST_P(SameBitsTest, MatMulFloat) {
 // Attention with its merges, and the cache it reads.
 TEST_P(SameBitsTest, Attention) {
   for (KvType type : {KvType::kF32, KvType::kF16, KvType::kInt8}) {
-    for (size_t head_dim : {4, 20, 64, 128}) {
+    for (size_t head_dim : {2, 4, 17, 20, 33, 48, 64, 128}) {
       for (size_t keys : {1, 17, 64, 100, 1024, 1025, 2500}) {
         Random random(head_dim * 1009 + keys);
         KvCacheFixture cache(type, keys, head_dim);
