@@ -19,14 +19,14 @@ namespace POCKETGLM_LEVEL {
 namespace {
 
 // Rows [first, first + count) of the call's tokens * heads.
-template <class T, class Tiling>
+template <class T, class Tile>
 void AttendRows(const Call& call, size_t first, size_t count, float* workspace) {
   constexpr bool kInt8 = std::is_same_v<T, int8_t>;
   const size_t head_dim = call.cache.head_dim;
   const size_t heads = call.state.max.cols;
   Rows rows;
   rows.count = count;
-  ForEachTile<Tiling::kRows>(count, [&](auto, size_t) { ++rows.tiles; });
+  ForEachTile<Tile::kRows>(count, [&](auto, size_t) { ++rows.tiles; });
   rows.q = workspace;
   rows.p = rows.q + kAttentionRows * RoundUp(head_dim, 4);
   rows.block = rows.p + kAttentionRows * kAttentionBlock;
@@ -43,7 +43,7 @@ void AttendRows(const Call& call, size_t first, size_t count, float* workspace) 
   if constexpr (kInt8) {
     QuantizeQueries(call, rows);
   } else {
-    TransposeQueries<Tiling>(head_dim, rows);
+    TransposeQueries<Tile>(head_dim, rows);
   }
   const size_t end = rows.end[count - 1];  // Later tokens see more.
   for (size_t begin = call.keys.begin; begin < end; begin += kAttentionBlock) {
@@ -54,9 +54,9 @@ void AttendRows(const Call& call, size_t first, size_t count, float* workspace) 
       QuantizeWeights(call.cache.v_scales + begin, keys, rows);
       AddValuesInt8(call, begin, keys, rows);
     } else {
-      Scores<T, Tiling>(call, begin, keys, rows);
+      Scores<T, Tile>(call, begin, keys, rows);
       SoftmaxStep(begin, keys, rows);
-      AddValues<T, Tiling>(call, begin, keys, rows);
+      AddValues<T, Tile>(call, begin, keys, rows);
     }
   }
   for (size_t r = 0; r < count; ++r) {
@@ -140,6 +140,7 @@ void Attention(MatrixView<const float> q, const KvHead& cache, Range keys, size_
                float scale, float* workspace, const AttentionState& state) noexcept {
   assert(keys.size() != 0 && keys.size() <= kAttentionChunk);
   assert(keys.begin % kAttentionChunk == 0);
+  assert(cache.head_dim <= kMaxHeadDim);
   const Call call = {q, cache, keys, position, scale, state};
   switch (cache.type) {
     case KvType::kF32:

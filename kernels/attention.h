@@ -15,8 +15,9 @@
 //   k   u8 [capacity/16][ceil(head_dim/4)][16 keys][4 dimensions]
 //   v   u8 [capacity/4][v_stride][4 keys]
 // capacity is a multiple of 64. K and V are rounded to T when appended, before anything uses them.
-// f16 saturates at +-65504 instead of becoming infinite; int8 is quantised as one group of head_dim
-// elements by the rule of kernels/quantize.h, with one f32 scale per key and one per value.
+// f16 saturates at +-65504 instead of becoming infinite; a NaN may be stored as any number; int8 is
+// quantised as one group of head_dim elements by the rule of kernels/quantize.h, with one f32 scale
+// per key and one per value.
 //
 // Long contexts are cut into chunks of kAttentionChunk keys at fixed positions. A chunk's partial
 // result (AttentionState) can be computed anywhere, by any thread; merging the chunks in ascending
@@ -48,7 +49,13 @@
 //
 // T = max_j scale * max_d |q[d]| * sum_d |k[j, d]| from the rounding of q, half of 1 / 16256 of its
 // largest element and a little; U = sum over blocks of (keys * max_j p_j max_d |v[j, d]|) / sum_j
-// p_j from that of the weights. That is 128 times less than K and V lost when they were stored.
+// p_j from that of the weights. Half a level is 128 times less than one of K or V, but of the
+// largest element of q, and of the largest weight of a block: where one dominates many small ones,
+// nearly as much can be lost as by storing K and V.
+//
+// The bounds hold where no score overflows, and max |q| and max |v| lie between 1e-32 and 1e38 / n.
+// Below that the queries or weights of an int8 cache count as zero, because 16256 / max would be
+// infinite.
 #ifndef POCKETGLM_KERNELS_ATTENTION_H_
 #define POCKETGLM_KERNELS_ATTENTION_H_
 
@@ -102,7 +109,7 @@ constexpr size_t KvScaleBytes(KvType type, size_t capacity) {
 struct KvHead {
   uint8_t* k = nullptr;
   uint8_t* v = nullptr;
-  float* k_scales = nullptr;  // int8 only.
+  float* k_scales = nullptr;  // int8 only, else not used.
   float* v_scales = nullptr;
   KvType type = KvType::kF32;
   size_t head_dim = 0;
@@ -143,16 +150,16 @@ using KvAppendFunction = void(const float* k, const float* v, size_t position,
 
 // Computes `state` afresh over the keys of one chunk.
 //   q          [tokens, heads * head_dim], of a sequence's keys number position, position + 1, ...;
-//              no overlap with state
+//              no overlap with state or the workspace; any alignment, of out too
 //   keys       begin is a multiple of kAttentionChunk, size at most kAttentionChunk. Token t sees
 //              those up to its own, position + t: at least one.
-//   workspace  [AttentionWorkspace(head_dim)], for this call alone
+//   workspace  [AttentionWorkspace(head_dim)], for this call alone; any alignment
 using AttentionFunction = void(MatrixView<const float> q, const KvHead& cache, Range keys,
                                size_t position, float scale, float* workspace,
                                const AttentionState& state) noexcept;
 
-// state := state joined with `next`, the chunk that follows it. Both have the same shape. With m' =
-// max(m, m_next), a = exp(m - m'), b = exp(m_next - m'):
+// state := state joined with `next`, the chunk that follows it. Both have the same shape and do not
+// overlap. With m' = max(m, m_next), a = exp(m - m'), b = exp(m_next - m'):
 //   l = fma(l_next, b, l * a),   o = fma(o_next, b, o * a),   the inner products rounded first
 using AttentionMergeFunction = void(const AttentionState& next,
                                     const AttentionState& state) noexcept;

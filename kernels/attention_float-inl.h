@@ -17,9 +17,9 @@ HWY_INLINE void Widen(const T* HWY_RESTRICT from, size_t n, float* HWY_RESTRICT 
 }
 
 // The queries by tile, dimension and row.
-template <class Tiling>
+template <class Tile>
 void TransposeQueries(size_t head_dim, const Rows& rows) {
-  ForEachTile<Tiling::kRows>(rows.count, [&](auto tile_rows, size_t first) {
+  ForEachTile<Tile::kRows>(rows.count, [&](auto tile_rows, size_t first) {
     for (size_t i = 0; i < tile_rows; ++i) {
       const float* const q = rows.query[first + i];
       for (size_t d = 0; d < head_dim; ++d) rows.q[first * head_dim + d * tile_rows + i] = q[d];
@@ -54,24 +54,24 @@ HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const Element* HWY_RESTRI
 
 // p[r][j] of all rows for the first `count` keys, and some more, of the block that starts at key
 // `begin`. Scores beyond `count` are whatever the cache held.
-template <class T, class Tiling>
+template <class T, class Tile>
 HWY_NOINLINE void Scores(const Call& call, size_t begin, size_t count, const Rows& rows) {
   const size_t head_dim = call.cache.head_dim;
   const T* k = reinterpret_cast<const T*>(call.cache.k) + begin * head_dim;
-  MemoryAhead ahead(k + kAttentionBlock * head_dim, Tiling::kLanes * sizeof(T), rows.tiles);
-  for (size_t j = 0; j < count; j += Tiling::kLanes) {
+  MemoryAhead ahead(k + kAttentionBlock * head_dim, Tile::kTileLanes * sizeof(T), rows.tiles);
+  for (size_t j = 0; j < count; j += Tile::kTileLanes) {
     const auto keys = [&] {
-      if constexpr (Tiling::kWiden) {
-        Widen(k + j * head_dim, Tiling::kLanes * head_dim, rows.block);
+      if constexpr (Tile::kWiden) {
+        Widen(k + j * head_dim, Tile::kTileLanes * head_dim, rows.block);
         return static_cast<const float*>(rows.block);
       } else {
         return k + j * head_dim;
       }
     }();
-    ForEachTile<Tiling::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
-      ScoreTile<tile_rows, Tiling::kVectors>(rows.q + first * head_dim, keys, head_dim, call.scale,
-                                             ahead.Take(head_dim),
-                                             rows.p + first * kAttentionBlock + j);
+    ForEachTile<Tile::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
+      ScoreTile<tile_rows, Tile::kTileVectors>(rows.q + first * head_dim, keys, head_dim,
+                                               call.scale, ahead.Take(head_dim),
+                                               rows.p + first * kAttentionBlock + j);
     });
   }
 }
@@ -107,30 +107,30 @@ HWY_INLINE void ValueTile(const Rows& rows, size_t first, const Element* HWY_RES
   });
 }
 
-template <class T, class Tiling>
+template <class T, class Tile>
 HWY_NOINLINE void AddValues(const Call& call, size_t begin, size_t count, const Rows& rows) {
   const size_t head_dim = call.cache.head_dim;
   const size_t v_stride = call.cache.v_stride();
   const T* v = reinterpret_cast<const T*>(call.cache.v) + begin * v_stride;
-  MemoryAhead ahead(v + kAttentionBlock * v_stride, Tiling::kLanes * sizeof(T), rows.tiles);
-  for (size_t d = 0; d < v_stride; d += Tiling::kLanes) {
-    const size_t width = HWY_MIN(Tiling::kLanes, v_stride - d);
+  MemoryAhead ahead(v + kAttentionBlock * v_stride, Tile::kTileLanes * sizeof(T), rows.tiles);
+  for (size_t d = 0; d < v_stride; d += Tile::kTileLanes) {
+    const size_t width = HWY_MIN(Tile::kTileLanes, v_stride - d);
     const auto add = [&](const auto* values, size_t stride) POCKETGLM_UNROLLED {
-      ForEachTile<Tiling::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
+      ForEachTile<Tile::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
         const MemoryAhead part = ahead.Take(count);
-        if (width == Tiling::kLanes) {
-          ValueTile<tile_rows, Tiling::kVectors>(rows, first, values, stride, d, count, head_dim,
-                                                 part);
+        if (Tile::kTileVectors == 1 || width == Tile::kTileLanes) {
+          ValueTile<tile_rows, Tile::kTileVectors>(rows, first, values, stride, d, count, head_dim,
+                                                   part);
         } else {
           ValueTile<tile_rows, 1>(rows, first, values, stride, d, count, head_dim, part);
         }
       });
     };
-    if constexpr (Tiling::kWiden) {
+    if constexpr (Tile::kWiden) {
       for (size_t j = 0; j < count; ++j) {
-        Widen(v + j * v_stride + d, width, rows.block + j * Tiling::kLanes);
+        Widen(v + j * v_stride + d, width, rows.block + j * Tile::kTileLanes);
       }
-      add(static_cast<const float*>(rows.block), Tiling::kLanes);
+      add(static_cast<const float*>(rows.block), Tile::kTileLanes);
     } else {
       add(v + d, v_stride);
     }

@@ -14,16 +14,16 @@ namespace POCKETGLM_LEVEL {
 namespace {
 
 // Tiles of lines (dot-inl.h), which need not be widened. Queries and weights of 16 bits cost two
-// steps a line where 8 bits would cost one, and keep what the cache still holds: a sum of weights
-// below 1/254 of the largest would round to nothing. 16 rows, 1024 keys of head_dim 128 from memory
-// on huge pages, one thread of a Zen 4, g++ 12.2, 2026-11-25: 147 Gflop/s (155 in cache), by f32
-// multiply-adds 92, from an f16 cache 98; their peak is 118.
+// steps a line where 8 bits would cost one, and keep what the cache still holds: of 8 bits, weights
+// below 1/254 of the largest would round to nothing, however many they are. 16 rows, 1024 keys of
+// head_dim 128 from memory on huge pages, one thread of a Zen 4, g++ 12.2, 2026-11-25: 147 Gflop/s
+// (155 in cache), by f32 multiply-adds 92, from an f16 cache 98; their peak is 118.
 #if HWY_MAX_BYTES >= 64
-using Int8Tile = Tiling<8, 2, false>;
+using Int8Tile = TileShape<8, 2, false>;
 #elif HWY_ARCH_X86 || defined(POCKETGLM_LEVEL_DOTPROD) || defined(POCKETGLM_LEVEL_I8MM)
-using Int8Tile = Tiling<4, 1, false>;
+using Int8Tile = TileShape<4, 1, false>;
 #else
-using Int8Tile = Tiling<2, 1, false>;  // Their sums take twice the registers.
+using Int8Tile = TileShape<2, 1, false>;  // Their sums take twice the registers.
 #endif
 
 // Quantises x [n], of which max_k |x[k]| is `max`, to 16 bits and writes the two halves
@@ -114,11 +114,11 @@ HWY_INLINE void DotLines(const uint8_t* HWY_RESTRICT lines, size_t vector_stride
 // p[r][j] of all rows for the first `count` keys, and some more, of the block that starts at key
 // `begin`. Scores beyond `count` are whatever the cache held.
 HWY_NOINLINE void ScoresInt8(const Call& call, size_t begin, size_t count, const Rows& rows) {
-  constexpr size_t kTileVectors = Int8Tile::kVectors;
+  constexpr size_t kTileVectors = Int8Tile::kTileVectors;
   const size_t padded = RoundUp(call.cache.head_dim, 4);
   const uint8_t* k = call.cache.k + begin * padded;
-  MemoryAhead ahead(k + kAttentionBlock * padded, Int8Tile::kLanes * 2, rows.tiles);
-  for (size_t j = 0; j < count; j += Int8Tile::kLanes) {
+  MemoryAhead ahead(k + kAttentionBlock * padded, Int8Tile::kTileLanes * 2, rows.tiles);
+  for (size_t j = 0; j < count; j += Int8Tile::kTileLanes) {
     F32x16 k_scales[kTileVectors];
     Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
       k_scales[v] = Load16(call.cache.k_scales + begin + j + v * 16);
@@ -169,13 +169,13 @@ HWY_NOINLINE void AddValuesInt8(const Call& call, size_t begin, size_t count, co
   const size_t head_dim = call.cache.head_dim;
   const size_t v_stride = call.cache.v_stride();
   const uint8_t* v = call.cache.v + begin * v_stride;
-  MemoryAhead ahead(v + kAttentionBlock * v_stride, Int8Tile::kLanes * 2, rows.tiles);
-  for (size_t d = 0; d < v_stride; d += Int8Tile::kLanes) {
+  MemoryAhead ahead(v + kAttentionBlock * v_stride, Int8Tile::kTileLanes * 2, rows.tiles);
+  for (size_t d = 0; d < v_stride; d += Int8Tile::kTileLanes) {
     ForEachTile<Int8Tile::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
       const MemoryAhead part = ahead.Take(2 * CeilDiv(count, 4));
-      if (v_stride - d >= Int8Tile::kLanes) {
-        ValueTileInt8<tile_rows, Int8Tile::kVectors>(rows, first, v, v_stride, d, count, head_dim,
-                                                     part);
+      if (Int8Tile::kTileVectors == 1 || v_stride - d >= Int8Tile::kTileLanes) {
+        ValueTileInt8<tile_rows, Int8Tile::kTileVectors>(rows, first, v, v_stride, d, count,
+                                                         head_dim, part);
       } else {
         ValueTileInt8<tile_rows, 1>(rows, first, v, v_stride, d, count, head_dim, part);
       }

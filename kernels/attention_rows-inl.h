@@ -15,16 +15,16 @@ namespace pocketglm {
 namespace POCKETGLM_LEVEL {
 namespace {
 
-// A row is one query head of one token. A register tile is kRows rows by kVectors vectors of 16
+// A row is one query head of one token. A register tile is kRows rows by kTileVectors vectors of 16
 // keys (scores) or 16 dimensions (values): each vector loaded serves all rows, each query or weight
 // all vectors.
-template <size_t kTileRows, size_t kTileVectors, bool kWidenFirst>
-struct Tiling {
-  static constexpr size_t kRows = kTileRows;
-  static constexpr size_t kVectors = kTileVectors;
-  static constexpr size_t kLanes = 16 * kTileVectors;
+template <size_t kRowCount, size_t kVectorCount, bool kWidenFirst>
+struct TileShape {
+  static constexpr size_t kRows = kRowCount;
+  static constexpr size_t kTileVectors = kVectorCount;
+  static constexpr size_t kTileLanes = 16 * kVectorCount;
   static constexpr bool kWiden = kWidenFirst;
-  static_assert(kLanes <= kAttentionMaxTileLanes);
+  static_assert(kTileLanes <= kAttentionMaxTileLanes);
 };
 
 // Rows that fit into one tile take keys and values straight from the cache and widen them in
@@ -36,11 +36,11 @@ struct Tiling {
 // memory for each product, which limits a core of a Granite Rapids to 1.49 products a cycle instead
 // of 1.87 (2026-11-21).
 #if HWY_MAX_BYTES >= 64
-using OneTile = Tiling<16, 1, false>;
-using ManyTiles = Tiling<8, 2, true>;
+using OneTile = TileShape<16, 1, false>;
+using ManyTiles = TileShape<8, 2, true>;
 #else
-using OneTile = Tiling<4, 1, false>;
-using ManyTiles = Tiling<4, 1, true>;
+using OneTile = TileShape<4, 1, false>;
+using ManyTiles = TileShape<4, 1, true>;
 #endif
 
 constexpr float kMinusInfinity = -__builtin_inff();
@@ -69,7 +69,7 @@ struct Rows {
   size_t tiles = 0;
   float* q = nullptr;      // By tile: [head_dim][rows of the tile].
   float* p = nullptr;      // [count][kAttentionBlock]: scores of a block, then their exp.
-  float* block = nullptr;  // K or V widened: [kVectors][head_dim][16], or [keys][kLanes].
+  float* block = nullptr;  // K or V widened: [kTileVectors][head_dim][16], or [keys][kTileLanes].
   const float* query[kAttentionRows] = {};
   size_t end[kAttentionRows] = {};  // The row sees keys below.
   float* out[kAttentionRows] = {};
@@ -121,6 +121,7 @@ HWY_NOINLINE void SoftmaxStep(size_t begin, size_t count, Rows& rows) {
   for (size_t r = 0; r < rows.count; ++r) {
     float* HWY_RESTRICT p = rows.p + r * kAttentionBlock;
     const size_t seen = rows.end[r] <= begin ? 0 : rows.end[r] - begin;
+    // Where a row has seen no key yet, -inf - -inf is a NaN, and Exp16 of that 0 too.
     for (size_t j = seen; j < RoundUp(count, 16); ++j) p[j] = kMinusInfinity;
     F32x16 lane_max = Set16(old_max[r]);
     for (size_t j = 0; j < count; j += 16) lane_max = Max16(lane_max, Load16(p + j));

@@ -1,6 +1,6 @@
 // The integer dot products of each level, behind one interface: the only place where kernels use
-// intrinsics. Highway has no vpdpbusd below AVX3_DL, none at all for AVX-VNNI, and reaches SDOT
-// only for CPUs that have bf16 too.
+// intrinsics, but for the tiles of matmul_int_amx-inl.h. Highway has no vpdpbusd below AVX3_DL,
+// none at all for AVX-VNNI, and reaches SDOT only for CPUs that have bf16 too.
 //
 // A U8x64 is a line of weights: lane r of 16 holds 4 consecutive k of row r, unsigned. It is
 // multiplied with the same 4 k of one token, int8, repeated in every lane.
@@ -379,10 +379,12 @@ HWY_INLINE Int16Chain BetweenHalves(const Int16Chain& chain) { return chain; }
 
 HWY_INLINE I32x16 EndInt16(const Int16Chain& chain, int32_t sum) {
   const I32x16 sums = Sums(chain);
-  // Unsigned, because a NaN among the activations makes any sum.
-  const uint32_t offset = uint32_t{kInt16Offset} * static_cast<uint32_t>(sum);
+  // Modulo 2^32, because sums on the way are larger than the result, and a NaN among the
+  // activations makes any sum.
+  const hn::RebindToUnsigned<DI32> du;
+  const auto offset = hn::Set(du, uint32_t{kInt16Offset} * static_cast<uint32_t>(sum));
   return MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
-    return hn::Sub(sums.v[i], hn::Set(DI32(), static_cast<int32_t>(offset)));
+    return hn::BitCast(DI32(), hn::Sub(hn::BitCast(du, sums.v[i]), offset));
   });
 }
 
