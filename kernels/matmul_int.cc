@@ -31,9 +31,8 @@ HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t pan
 // - two threads of a Granite Rapids, share of the read bandwidth: 1024 bytes 0.90, 2048 0.92, 3072
 //   0.92, at avx2 and avx512_vnni alike (three runs each, 2026-11-21);
 // - one thread of a Zen 4, avx512_vnni: 2048 bytes 19.7 GB/s, 1024 26.7, 256 29.7, none 30.2
-// (medians
-//   of three, 2026-11-25); two threads 33, 36, 36 and 36, where memory allows more, up to 56 with
-//   256.
+//   (medians of three, g++ 12.2, 2026-11-25); two threads 33, 36, 36 and 36, where memory allows
+//   more, up to 56 with 256.
 
 // Packed weights that stay in the L2 cache while several passes use them.
 inline constexpr size_t kStreamBytes = 256 * 1024;
