@@ -49,12 +49,12 @@
 //
 // T = max_j scale * max_d |q[d]| * sum_d |k[j, d]| from the rounding of q, half of 1 / 16256 of its
 // largest element and a little; U = sum over blocks of (keys * max_j p_j max_d |v[j, d]|) / sum_j
-// p_j from that of the weights. Half a level is 128 times less than one of K or V, but of the
-// largest element of q, and of the largest weight of a block: where one dominates many small ones,
-// nearly as much can be lost as by storing K and V.
+// p_j from that of the weights. Levels are 128 times finer than those of K and V, but relative to
+// the largest element of q, and to the largest weight of a block: where one dominates many small
+// ones, nearly as much can be lost as by storing K and V.
 //
-// The bounds hold where no score overflows, and max |q| and max |v| lie between 1e-32 and 1e38 / n.
-// Below that the queries or weights of an int8 cache count as zero, because 16256 / max would be
+// The bounds hold where no score overflows, and max |q| and max |v| lie between 1e-20 and 1e30.
+// With an int8 cache, q or p_j * v_scale_j below 5e-35 count as zero, because 16256 / max would be
 // infinite.
 #ifndef POCKETGLM_KERNELS_ATTENTION_H_
 #define POCKETGLM_KERNELS_ATTENTION_H_

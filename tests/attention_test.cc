@@ -147,6 +147,22 @@ TEST_P(AttentionTest, LargeScoresFromLongVectors) {
   }
 }
 
+// As small and as large as the bound is promised for.
+TEST_P(AttentionTest, QueriesAndValuesOfExtremeSize) {
+  for (KvType type : kTypes) {
+    for (float q_size : {1e-20f, 4.0f}) {
+      for (float v_size : {1e-20f, 1e30f}) {
+        Random random(11);
+        KvCacheFixture cache(type, 200, 20);
+        cache.AppendRandom(kernels(), random, 1.0f, v_size);
+        Guarded<float> q = RandomQueries(random, 1, 3, 20, q_size);
+        SCOPED_TRACE(testing::Message() << "queries " << q_size << ", values " << v_size);
+        Check(kernels(), q, 3, cache, 200, 1.0f);
+      }
+    }
+  }
+}
+
 // Sums of products as large as 32 bits hold. Every second key is zero, so that a sum that wrapped
 // around would change the weights.
 TEST_P(AttentionTest, LargestIntegerSums) {
