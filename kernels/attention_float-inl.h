@@ -118,6 +118,7 @@ HWY_NOINLINE void AddValues(const Call& call, size_t begin, size_t count, const 
     const auto add = [&](const auto* values, size_t stride) POCKETGLM_UNROLLED {
       ForEachTile<Tile::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
         const MemoryAhead part = ahead.Take(count);
+        // The first half spares tiles of one vector a second copy of the same code.
         if (Tile::kTileVectors == 1 || width == Tile::kTileLanes) {
           ValueTile<tile_rows, Tile::kTileVectors>(rows, first, values, stride, d, count, head_dim,
                                                    part);

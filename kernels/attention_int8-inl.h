@@ -173,6 +173,7 @@ HWY_NOINLINE void AddValuesInt8(const Call& call, size_t begin, size_t count, co
   for (size_t d = 0; d < v_stride; d += Int8Tile::kTileLanes) {
     ForEachTile<Int8Tile::kRows>(rows.count, [&](auto tile_rows, size_t first) POCKETGLM_UNROLLED {
       const MemoryAhead part = ahead.Take(2 * CeilDiv(count, 4));
+      // The first half spares tiles of one vector a second copy of the same code.
       if (Int8Tile::kTileVectors == 1 || v_stride - d >= Int8Tile::kTileLanes) {
         ValueTileInt8<tile_rows, Int8Tile::kTileVectors>(rows, first, v, v_stride, d, count,
                                                          head_dim, part);
