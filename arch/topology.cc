@@ -111,12 +111,4 @@ size_t LastLevelCacheBytes() {
   return 0;
 }
 
-size_t PrefetchBytes() {
-  constexpr size_t kNear = 256;
-  constexpr size_t kFar = 2048;
-  if (!cpuinfo_initialize() || cpuinfo_get_cores_count() == 0) return kFar;
-  const cpuinfo_vendor vendor = cpuinfo_get_core(0)->vendor;
-  return vendor == cpuinfo_vendor_amd || vendor == cpuinfo_vendor_hygon ? kNear : kFar;
-}
-
 }  // namespace pocketglm

@@ -1,5 +1,4 @@
-// How many threads the machine has room for, how much its caches hold, and how it likes memory to
-// be asked for.
+// How many threads the machine has room for, and how much its caches hold.
 #ifndef POCKETGLM_ARCH_TOPOLOGY_H_
 #define POCKETGLM_ARCH_TOPOLOGY_H_
 
@@ -20,12 +19,6 @@ size_t AvailableCpuCount();
 // The size in bytes of one last-level cache: level 3, or 2 where there is no third. 0 when nobody
 // tells.
 size_t LastLevelCacheBytes();
-
-// How many bytes ahead of its use a stream that is read once should be asked for with prefetch
-// instructions: little for CPUs of AMD (measured on a Zen 4, which fetches streams best by itself),
-// much for all others (measured on a Granite Rapids; not on ARM64). kernels/matmul_int.cc has the
-// figures.
-size_t PrefetchBytes();
 
 // The parts of DefaultThreadCount() that read files of the Linux kernel. `root` stands in front of
 // /proc and /sys; it is empty except in tests.

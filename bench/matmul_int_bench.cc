@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arch/prefetch.h"
 #include "arch/topology.h"
 #include "bench/bench_util.h"
 #include "bench/quantized_rows.h"
@@ -38,7 +39,7 @@ void MatMulInt(benchmark::State& state, IsaLevel level, WeightType type, size_t 
   const std::span<const uint8_t> weights = ColdWeights();
   const size_t fitting_panels = weights.size() / PanelBytes(type, shape.cols, group);
   const size_t rows = std::min(shape.rows, fitting_panels * kPanelRows);
-  PackedMatrix w = {weights.data(), type, rows, shape.cols, group, PrefetchBytes()};
+  PackedMatrix w = {weights.data(), type, rows, shape.cols, group, BestPrefetchDistance()};
   const size_t copies = weights.size() / w.bytes();
 
   // As in a running model, each thread has a share of the rows.

@@ -24,18 +24,27 @@ HWY_INLINE void StoreOutput(const PackedMatrix& w, const float* bias, size_t pan
   StoreN16(bias != nullptr ? Add16(sum, LoadN16(bias + n, count)) : sum, y + n, count);
 }
 
-// ---- Few tokens: bound by memory. The weights stream past once, straight from their packed form.
+// ---- Few tokens: bound by memory, or nearly. The weights stream past once, straight from their packed form.
 //
 // How far ahead of the lines in use memory is asked for, stream by stream, is the caller's to say
-// (PackedMatrix::prefetch_bytes), because CPUs differ. One token, INT4 G 64:
-// - two threads of a Granite Rapids, share of the read bandwidth: 1024 bytes 0.90, 2048 0.92, 3072
-//   0.92, at avx2 and avx512_vnni alike (three runs each, 2026-11-21);
-// - one thread of a Zen 4, avx512_vnni: 2048 bytes 19.7 GB/s, 1024 26.7, 256 29.7, none 30.2
-//   (medians of three, g++ 12.2, 2026-11-25); two threads 33, 36, 36 and 36, where memory allows
-//   more, up to 56 with 256.
+// (PackedMatrix::prefetch), because CPUs differ. INT4 G 64:
+// - two threads of a Granite Rapids, one token, share of the read bandwidth, into level 1: 1024
+//   bytes 0.90, 2048 0.92, 3072 0.92, at avx2 and avx512_vnni alike (three runs each, 2026-11-21);
+// - one thread of a Zen 4, where memory gives 31 to 33 GB/s (medians, g++ 12.2, 2026-11-25). One
+//   token, avx512_vnni, into level 1: 2048 bytes 19.8 GB/s, 1024 27.2, 256 29.6, none 31.4; into
+//   level 2: 1024 31.6, 2048 25.2. Four tokens, into level 1: 256 to 1024 21, 2048 and none 19;
+//   into level 2: 2048 20.9, 4096 25.1, 8192 25.2, of 26.9 with the weights in cache. At avx2, two
+//   tokens: none 19.4, 4096 21, 8192 26; four: none 10.6, 256 into level 1 11.8, 8192 15.1 of 16.1.
+// So level 2 is asked only by those who take longer over a line than memory does: where memory sets
+// the pace, what this CPU asks for by itself comes as fast.
 
 // Packed weights that stay in the L2 cache while several passes use them.
 inline constexpr size_t kStreamBytes = 256 * 1024;
+
+// Whether multiplying takes longer than reading: more products of vectors than this for a line.
+template <WeightType kType, size_t kTokens>
+inline constexpr bool kBoundByArithmetic =
+    kTokens * kVectors * (kType == WeightType::kInt4 ? 2 : 1) > 4;
 
 template <size_t kTokens, size_t kPanels>
 using Totals = I32x16[kTokens][kPanels];
@@ -43,7 +52,7 @@ using Totals = I32x16[kTokens][kPanels];
 // totals[m][p] += the products of 32 consecutive k, `lines` being those of the first panel.
 template <WeightType kType, size_t kTokens, size_t kPanels>
 HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_stride,
-                           const int8_t* const (&x)[kTokens], size_t k, size_t prefetch_bytes,
+                           const int8_t* const (&x)[kTokens], size_t k, PrefetchDistance prefetch,
                            Totals<kTokens, kPanels>& totals) {
   if constexpr (kType == WeightType::kInt4) {
     Int4Chain chains[kTokens][kPanels];
@@ -53,7 +62,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
     Unroll<4>([&](auto c) POCKETGLM_UNROLLED {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
         const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
-        Prefetch(address + prefetch_bytes);
+        PrefetchAhead<kBoundByArithmetic<kType, kTokens>>(address, prefetch);
         const U8x64 line = LoadLine(address);
         const U8x64 low = LowNibbles(line);
         const U8x64 high = HighNibbles(line);
@@ -71,7 +80,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
     const auto multiply = [&](size_t c) POCKETGLM_UNROLLED {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
         const uint8_t* address = lines + p * panel_stride + c * kLineBytes;
-        Prefetch(address + prefetch_bytes);
+        PrefetchAhead<kBoundByArithmetic<kType, kTokens>>(address, prefetch);
         const U8x64 line = LoadLine(address);
         Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
           totals[m][p] = StepInt8(totals[m][p], line, Repeat4(x[m] + k + c * 4));
@@ -88,7 +97,7 @@ HWY_INLINE void Multiply32(const uint8_t* HWY_RESTRICT lines, size_t panel_strid
   }
 }
 
-// All kTokens tokens of x (from `token` on) against kPanels panels: `first` and those `step` apart.
+// The kTokens tokens of x against kPanels panels: `first` and those `step` apart.
 template <WeightType kType, size_t kTokens, size_t kPanels>
 HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, const float* bias,
                                MatrixView<float> y, size_t first, size_t step) {
@@ -96,7 +105,7 @@ HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, 
   const size_t panel_stride = step * panel_bytes;
   const uint8_t* panel = w.data + first * panel_bytes;
   const size_t groups = CeilDiv(w.cols, w.group);
-  const size_t prefetch_bytes = w.prefetch_bytes;
+  const PrefetchDistance prefetch = w.prefetch;
   constexpr size_t kLines32 = kType == WeightType::kInt4 ? 4 : 8;  // Lines of 32 k.
 
   const int8_t* rows[kTokens];
@@ -113,13 +122,13 @@ HWY_NOINLINE void StreamPanels(const PackedMatrix& w, const QuantizedMatrix& x, 
     });
     const uint8_t* lines = panel + GroupOffset(kType, w.group, g);
     for (size_t k = 0; k < w.group; k += 32, lines += kLines32 * kLineBytes) {
-      Multiply32<kType, kTokens, kPanels>(lines, panel_stride, rows, g * w.group + k,
-                                          prefetch_bytes, totals);
+      Multiply32<kType, kTokens, kPanels>(lines, panel_stride, rows, g * w.group + k, prefetch,
+                                          totals);
     }
     const uint8_t* scales = panel + ScaleOffset(kType, w.group, g);
     Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
       const uint8_t* address = scales + p * panel_stride;
-      Prefetch(address + prefetch_bytes);
+      PrefetchAhead<kBoundByArithmetic<kType, kTokens>>(address, prefetch);
       const F32x16 scale_w = LoadScales(address);
       Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
         const float scale_x = x.scales.Row(g)[m];
@@ -156,7 +165,7 @@ inline constexpr size_t kStreamTokens = kVectors == 4 ? 2 : 4;
 // registers allow.
 constexpr size_t StreamPanelCount(size_t tokens) {
   if (tokens == 1) return kVectors == 4 ? 2 : 4;
-  return kVectors == 1 ? (tokens == 2 ? 4 : 2) : 1;
+  return kVectors == 1 ? 2 : 1;
 }
 
 // At most kTokens tokens.

@@ -34,6 +34,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "arch/prefetch.h"
 #include "kernels/views.h"
 
 namespace pocketglm {
@@ -109,9 +110,9 @@ struct PackedMatrix {
   size_t cols = 0;
   size_t group = 0;  // 0 for types without scales.
 
-  // How far ahead of the lines in use kernels that stream the matrix from memory ask for more. Only
-  // speed depends on it; what suits a CPU, PrefetchBytes() of arch/topology.h tells.
-  size_t prefetch_bytes = 1024;
+  // How far ahead kernels that stream the matrix from memory ask for it. Only speed depends on it;
+  // BestPrefetchDistance() tells what suits a CPU.
+  PrefetchDistance prefetch = {};
 
   size_t panels() const { return PanelCount(rows); }
   size_t panel_bytes() const { return PanelBytes(type, cols, group); }
@@ -120,8 +121,7 @@ struct PackedMatrix {
   // The rows of some of its panels, as a matrix.
   PackedMatrix Panels(size_t first, size_t count) const {
     const size_t last = first + count < panels() ? (first + count) * kPanelRows : rows;
-    return {
-        data + first * panel_bytes(), type, last - first * kPanelRows, cols, group, prefetch_bytes};
+    return {data + first * panel_bytes(), type, last - first * kPanelRows, cols, group, prefetch};
   }
 };
 

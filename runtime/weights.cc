@@ -4,7 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "arch/topology.h"
+#include "arch/prefetch.h"
 #include "runtime/model_layout.h"
 
 namespace pocketglm {
@@ -31,7 +31,7 @@ class Binder {
     const TensorSpec& spec = specs_.at(name);
     bytes_per_token_ += spec.bytes;
     return {Data(name), quantization_.matrix, spec.rows,
-            spec.cols,  quantization_.group,  PrefetchBytes()};
+            spec.cols,  quantization_.group,  BestPrefetchDistance()};
   }
 
   EmbeddingTable Embedding(const std::string& name) {

@@ -72,11 +72,12 @@ TEST(PanelsTest, UnpackIsTheInverse) {
 
 TEST(PanelsTest, SomePanelsAreAMatrixOfTheirRows) {
   const std::vector<uint8_t> data(PackedBytes(WeightType::kInt4, 70, 100, 32));
-  const PackedMatrix w = {data.data(), WeightType::kInt4, 70, 100, 32, 512};  // 5 panels
+  const PackedMatrix w = {data.data(), WeightType::kInt4, 70, 100, 32, {512, 256}};  // 5 panels
   const PackedMatrix middle = w.Panels(1, 2);
   EXPECT_EQ(middle.data, w.data + w.panel_bytes());
   EXPECT_EQ(middle.rows, 32u);
-  EXPECT_EQ(middle.prefetch_bytes, 512u);
+  EXPECT_EQ(middle.prefetch.l1, 512u);
+  EXPECT_EQ(middle.prefetch.l2, 256u);
   const PackedMatrix last = w.Panels(3, 2);
   EXPECT_EQ(last.data, w.data + 3 * w.panel_bytes());
   EXPECT_EQ(last.rows, 22u);

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "arch/prefetch.h"
 #include "tests/fake_root.h"
 
 namespace pocketglm {
@@ -108,9 +109,11 @@ TEST(LastLevelCacheTest, IsUnknownOrOfTheSizeOfACache) {
   EXPECT_LE(bytes, size_t{1} << 32);
 }
 
-TEST(PrefetchBytesTest, IsSomeLinesWithinAPage) {
-  EXPECT_GE(PrefetchBytes(), 64u);
-  EXPECT_LE(PrefetchBytes(), 4096u);
+TEST(BestPrefetchDistanceTest, IsSomeLinesAndNotTheWholeCache) {
+  const PrefetchDistance distance = BestPrefetchDistance();
+  EXPECT_GE(distance.l1 + distance.l2, 64u);
+  EXPECT_LE(distance.l1, 4096u);
+  EXPECT_LE(distance.l2, 16384u);
 }
 
 }  // namespace
