@@ -113,7 +113,8 @@ class MemoryAhead {
 };
 
 // The online softmax: turns scores into exp(score - new maximum), those of keys that a row does not
-// see into 0, and updates the running maxima and sums.
+// see into 0, and updates the running maxima and sums. First all maxima, then all exponentials: a
+// row's few vectors would otherwise wait for its maximum.
 HWY_NOINLINE void SoftmaxStep(size_t begin, size_t count, Rows& rows) {
   float block_sum[kAttentionRows] = {};
   float old_max[kAttentionRows];
@@ -125,14 +126,17 @@ HWY_NOINLINE void SoftmaxStep(size_t begin, size_t count, Rows& rows) {
     for (size_t j = seen; j < RoundUp(count, 16); ++j) p[j] = kMinusInfinity;
     F32x16 lane_max = Set16(old_max[r]);
     for (size_t j = 0; j < count; j += 16) lane_max = Max16(lane_max, Load16(p + j));
-    const float max = ReduceMax16(lane_max);
+    rows.max[r] = ReduceMax16(lane_max);
+  }
+  for (size_t r = 0; r < rows.count; ++r) {
+    float* HWY_RESTRICT p = rows.p + r * kAttentionBlock;
+    const F32x16 max = Set16(rows.max[r]);
     F32x16 lane_sum = Zero16();
     for (size_t j = 0; j < count; j += 16) {
-      const F32x16 weights = Exp16(Sub16(Load16(p + j), Set16(max)));
+      const F32x16 weights = Exp16(Sub16(Load16(p + j), max));
       lane_sum = Add16(lane_sum, weights);
       Store16(weights, p + j);
     }
-    rows.max[r] = max;
     block_sum[r] = ReduceSum16(lane_sum);
   }
   for (size_t r = 0; r < rows.count; r += 16) {
