@@ -35,7 +35,7 @@ HWY_INLINE void ScoreTile(const float* HWY_RESTRICT q, const Element* HWY_RESTRI
   F32x16 acc[kRows * kTileVectors];
   Unroll<kRows * kTileVectors>([&](auto i) POCKETGLM_UNROLLED { acc[i] = Zero16(); });
   for (size_t d = 0; d < head_dim; ++d) {
-    ahead.AskFor(d);
+    ahead.AskFor<kRows>(d);
     F32x16 key[kTileVectors];
     Unroll<kTileVectors>([&](auto v)
                              POCKETGLM_UNROLLED { key[v] = Load16(k + (v * head_dim + d) * 16); });
@@ -90,7 +90,7 @@ HWY_INLINE void ValueTile(const Rows& rows, size_t first, const Element* HWY_RES
   });
   const float* HWY_RESTRICT p = rows.p + first * kAttentionBlock;
   for (size_t j = 0; j < count; ++j) {
-    ahead.AskFor(j);
+    ahead.AskFor<kRows>(j);
     F32x16 value[kTileVectors];
     Unroll<kTileVectors>([&](auto i)
                              POCKETGLM_UNROLLED { value[i] = Load16(v + j * stride + i * 16); });

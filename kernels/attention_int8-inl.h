@@ -18,8 +18,8 @@ namespace {
 // below 1/254 of the largest would round to nothing, however many they are. 16 rows, 1024 keys of
 // head_dim 128 from memory on huge pages, one thread of a Zen 4, g++ 12.2, 2026-11-25: 152 Gflop/s
 // (two steps for each, so 0.64 of the peak of vpdpbusd), by f32 multiply-adds 92, from an f16 cache
-// 98; their peak is 118. Scores and values alone run at 0.95 and 0.90 of it, softmax and weights are
-// 22 % of the whole.
+// 98; their peak is 118. Scores and values alone run at 0.95 and 0.90 of it, softmax and weights
+// are 22 % of the whole.
 #if HWY_MAX_BYTES >= 64
 using Int8Tile = TileShape<8, 2, false>;
 #elif HWY_ARCH_X86 || defined(POCKETGLM_LEVEL_DOTPROD) || defined(POCKETGLM_LEVEL_I8MM)
@@ -102,7 +102,7 @@ HWY_INLINE void DotLines(const uint8_t* HWY_RESTRICT lines, size_t vector_stride
   Unroll<2>([&](auto half) POCKETGLM_UNROLLED {
     const uint8_t* const x = words + half * half_stride;
     for (size_t step = 0; step < steps; ++step) {
-      ahead.AskFor(half * steps + step);
+      ahead.AskFor<kRows>(half * steps + step);
       U8x64 line[kTileVectors];
       Unroll<kTileVectors>([&](auto v) POCKETGLM_UNROLLED {
         line[v] = LoadLine(lines + v * vector_stride + step * line_stride);
