@@ -15,7 +15,7 @@ struct PrefetchDistance {
 };
 
 // What suits this CPU: level 2 alone for CPUs of AMD (measured on a Zen 4, which fills level 1 best
-// by itself), all caches for all others (measured on a Granite Rapids; not on ARM64).
+// by itself), all caches for all others (measured for one token on a Granite Rapids; not on ARM64).
 // kernels/matmul_int.cc has the figures.
 PrefetchDistance BestPrefetchDistance();
 

@@ -17,9 +17,9 @@ namespace {
 // steps a line where 8 bits would cost one, and keep what the cache still holds: of 8 bits, weights
 // below 1/254 of the largest would round to nothing, however many they are. 16 rows, 1024 keys of
 // head_dim 128 from memory on huge pages, one thread of a Zen 4, g++ 12.2, 2026-11-25: 152 Gflop/s
-// (two steps for each, so 0.64 of the peak of vpdpbusd), by f32 multiply-adds 92, from an f16 cache
-// 98; their peak is 118. Scores and values alone run at 0.95 and 0.90 of it, softmax and weights
-// are 22 % of the whole.
+// (two steps for each, so 0.64 of the peak of vpdpbusd; scores and values alone reach 0.95 and 0.90
+// of that peak, and the softmax with the weights' quantisation is 22 % of the whole), by f32
+// multiply-adds 92, from an f16 cache 98; their peak is 118.
 #if HWY_MAX_BYTES >= 64
 using Int8Tile = TileShape<8, 2, false>;
 #elif HWY_ARCH_X86 || defined(POCKETGLM_LEVEL_DOTPROD) || defined(POCKETGLM_LEVEL_I8MM)
