@@ -13,37 +13,42 @@ namespace pocketglm {
 // glm:   x += O(attention(norm(x)));         x += down(swiglu(gate_up(norm(x))))
 // glm4:  x += norm(O(attention(norm(x))));   x += norm(down(swiglu(gate_up(norm(x)))))
 //
-// x is s.residual. The norm that opens a block is taken at the end of the block before it.
+// x is hidden.residual. The norm that opens a block is taken at the end of the block before it.
+// With one token x and norm(x) are each worker's own: whoever waits for another's norm could have
+// computed it meanwhile.
 void Decoder::Layer(const Worker& worker, size_t index) {
   const LayerWeights& w = weights_.layers[index];
   const bool last = index + 1 == config_.num_layers;
   const float* next_norm = last ? weights_.final_norm : weights_.layers[index + 1].input_norm;
   Scratch& s = scratch_;
+  const Activations& normed = Hidden(worker).normed;
 
-  MatMul(worker, w.qkv, w.qkv_bias, s.normed, s.qkv);  // [T, H] -> [T, Q + 2 KV]
+  MatMul(worker, w.qkv, w.qkv_bias, normed, s.qkv);  // [T, H] -> [T, Q + 2 KV]
   End(worker, Phase::kQkv);
-  RotateAndCache(worker, index);  // q and k in place; k and v -> cache
-  End(worker, Phase::kRopeAndCache);
+  if (!tasks_are_independent_) {
+    RotateAndCache(worker, index);  // q and k in place; k and v -> cache
+    End(worker, Phase::kRopeAndCache);
+  }
   Attend(worker, index);  // q, cache -> attention [T, Q]
   End(worker, Phase::kAttention);
-  if (IsQuantized()) {
+  if (IsQuantized() && !QuantizesByHead()) {
     QuantizeAttention(worker);
     End(worker, Phase::kAttention);
   }
   MatMul(worker, w.attention_out, nullptr, s.attention, s.delta);  // -> [T, H]
   End(worker, Phase::kAttentionOut);
   AddAndNorm(worker, w.post_attention_norm, w.mlp_norm);  // x, delta -> x, normed [T, H]
-  End(worker, Phase::kNorms);
+  EndNorms(worker, Phase::kNorms);
   GateUp(worker, w.gate_up);  // -> activated [T, I]
   End(worker, Phase::kGateUp);
   MatMul(worker, w.down, nullptr, s.activated, s.delta);  // -> [T, H]
   End(worker, Phase::kDown);
   AddAndNorm(worker, w.post_mlp_norm, next_norm);  // x, delta -> x, normed [T, H]
-  End(worker, Phase::kNorms);
+  EndNorms(worker, Phase::kNorms);
 }
 
 void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
-  assert(!batch.empty() && batch.size() <= scratch_.residual.rows);
+  assert(!batch.empty() && batch.size() <= scratch_.hidden.residual.rows);
   batch_ = batch;
   scratch_.SetBatch(batch.size());
   key_index_.clear();
@@ -60,7 +65,7 @@ void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
   phase_begin_ = std::chrono::steady_clock::now();
   pool_.Run([&](const Worker& worker) {
     Embed(worker);
-    End(worker, Phase::kEmbedding);
+    EndNorms(worker, Phase::kEmbedding);
     for (size_t i = 0; i < config_.num_layers; ++i) Layer(worker, i);
     Logits(worker, logits);
   });
@@ -69,6 +74,11 @@ void Decoder::Step(std::span<const BatchItem> batch, MatrixView<float> logits) {
 
 void Decoder::End(const Worker& worker, Phase phase) {
   worker.Barrier();
+  if (worker.index() == 0) Count(phase);
+}
+
+void Decoder::EndNorms(const Worker& worker, Phase phase) {
+  if (!NormsAlone()) return End(worker, phase);
   if (worker.index() == 0) Count(phase);
 }
 
@@ -82,23 +92,35 @@ void Decoder::Count(Phase phase) {
 
 // x = embedding rows, normed = norm(x); cos, sin = the tokens' positions.
 void Decoder::Embed(const Worker& worker) {
-  const Range share = worker.Share(BatchSize());
+  const HiddenState& hidden = Hidden(worker);
+  const Range share = HiddenShare(worker);
   for (size_t i = share.begin; i < share.end; ++i) {
     const BatchItem& item = batch_[i];
-    float* x = scratch_.residual.Row(i);
+    float* x = hidden.residual.Row(i);
     if (item.embedding != nullptr) {
       std::copy_n(item.embedding, config_.hidden_size, x);
     } else {
       kernels_.embedding_row(weights_.embedding, static_cast<size_t>(item.token), x);
     }
-    NormRow(i, weights_.layers[0].input_norm);
-    rope_.Row(item.position, scratch_.cos.Row(i), scratch_.sin.Row(i));
+    NormRow(hidden, i, weights_.layers[0].input_norm);
+  }
+  const Range positions = worker.Share(BatchSize());
+  for (size_t i = positions.begin; i < positions.end; ++i) {
+    rope_.Row(batch_[i].position, scratch_.cos.Row(i), scratch_.sin.Row(i));
   }
 }
 
-void Decoder::NormRow(size_t i, const float* weight) {
-  const float* x = scratch_.residual.Row(i);
-  const Activations& normed = scratch_.normed;
+const HiddenState& Decoder::Hidden(const Worker& worker) const {
+  return NormsAlone() ? scratch_.own_hidden[worker.index()] : scratch_.hidden;
+}
+
+Range Decoder::HiddenShare(const Worker& worker) const {
+  return NormsAlone() ? Range{0, 1} : worker.Share(BatchSize());
+}
+
+void Decoder::NormRow(const HiddenState& hidden, size_t i, const float* weight) {
+  const float* x = hidden.residual.Row(i);
+  const Activations& normed = hidden.normed;
   if (IsQuantized()) {
     kernels_.rms_norm_quantize(x, weight, config_.hidden_size, norm_eps_, normed.quantized.Row(i));
   } else {
@@ -108,19 +130,20 @@ void Decoder::NormRow(size_t i, const float* weight) {
 
 // x += delta (or norm(delta) where the architecture has a post-norm), then normed = norm(x).
 void Decoder::AddAndNorm(const Worker& worker, const float* post_norm, const float* next_norm) {
-  const Range share = worker.Share(BatchSize());
+  const HiddenState& hidden = Hidden(worker);
+  const Range share = HiddenShare(worker);
   for (size_t i = share.begin; i < share.end; ++i) {
     const float* delta = scratch_.delta.Row(i);
-    float* x = scratch_.residual.Row(i);
+    float* x = hidden.residual.Row(i);
     if (post_norm != nullptr) {
       kernels_.rms_norm_add(delta, post_norm, config_.hidden_size, norm_eps_, x);
-      NormRow(i, next_norm);
+      NormRow(hidden, i, next_norm);
     } else if (IsQuantized()) {
       kernels_.add_rms_norm_quantize(delta, next_norm, config_.hidden_size, norm_eps_, x,
-                                     scratch_.normed.quantized.Row(i));
+                                     hidden.normed.quantized.Row(i));
     } else {
       kernels_.add_rms_norm(delta, next_norm, config_.hidden_size, norm_eps_, x,
-                            scratch_.normed.f32.Row(i));
+                            hidden.normed.f32.Row(i));
     }
   }
 }
@@ -140,22 +163,25 @@ void Decoder::MatMul(const Worker& worker, const PackedMatrix& w, const float* b
                   [&](Range panels) { Multiply(w, bias, x, 0, BatchSize(), panels, y); });
 }
 
-// Work is shared out by (token, KV head): the group's query heads, its k and its v.
+// Work is shared out by (token, KV head).
 void Decoder::RotateAndCache(const Worker& worker, size_t layer) {
-  const size_t head_dim = config_.head_dim;
   const Range share = worker.Share(BatchSize() * config_.num_kv_heads);
   for (size_t pair = share.begin; pair < share.end; ++pair) {
-    const size_t i = pair / config_.num_kv_heads;
-    const size_t kv_head = pair % config_.num_kv_heads;
-    float* k = scratch_.qkv.Row(i) + config_.q_rows() + kv_head * head_dim;
-    const float* v = k + config_.kv_rows();
-    float* q = scratch_.qkv.Row(i) + kv_head * GroupSize() * head_dim;
-    const float* cos = scratch_.cos.Row(i);
-    const float* sin = scratch_.sin.Row(i);
-    kernels_.rope(cos, sin, rope_.rotary_dim(), {q, GroupSize(), head_dim, head_dim});
-    kernels_.rope(cos, sin, rope_.rotary_dim(), {k, 1, head_dim, head_dim});
-    kernels_.kv_append(k, v, key_index_[i], batch_[i].sequence->Head(layer, kv_head));
+    RotateAndCacheHead(pair / config_.num_kv_heads, pair % config_.num_kv_heads, layer);
   }
+}
+
+// Token i's queries that share a KV head, its k and its v.
+void Decoder::RotateAndCacheHead(size_t i, size_t kv_head, size_t layer) {
+  const size_t head_dim = config_.head_dim;
+  float* k = scratch_.qkv.Row(i) + config_.q_rows() + kv_head * head_dim;
+  const float* v = k + config_.kv_rows();
+  float* q = scratch_.qkv.Row(i) + kv_head * GroupSize() * head_dim;
+  const float* cos = scratch_.cos.Row(i);
+  const float* sin = scratch_.sin.Row(i);
+  kernels_.rope(cos, sin, rope_.rotary_dim(), {q, GroupSize(), head_dim, head_dim});
+  kernels_.rope(cos, sin, rope_.rotary_dim(), {k, 1, head_dim, head_dim});
+  kernels_.kv_append(k, v, key_index_[i], batch_[i].sequence->Head(layer, kv_head));
 }
 
 MatrixView<const float> Decoder::Queries(const AttentionTask& task) const {
@@ -217,6 +243,8 @@ void Decoder::PlanAttention() {
       }
     }
   }
+  // One task a KV head has all tokens of the step.
+  tasks_are_independent_ = !split_chunks_ && tasks_.size() == config_.num_kv_heads;
 }
 
 void Decoder::Attend(const Worker& worker, size_t layer) {
@@ -231,6 +259,11 @@ void Decoder::Attend(const Worker& worker, size_t layer) {
   const Range share = worker.Share(task_cost_);
   for (const AttentionTask& task : tasks_) {
     if (task.middle < share.begin || task.middle >= share.end) continue;
+    if (tasks_are_independent_) {
+      for (size_t i = 0; i < task.count; ++i) {
+        RotateAndCacheHead(task.first + i, task.kv_head, layer);
+      }
+    }
     const AttentionState state =
         task.chunks.begin == 0 ? Result(task) : Partial(task, ChunkSlot(task, task.chunks.begin));
     attend(task, task.chunks.begin, state);
@@ -239,7 +272,7 @@ void Decoder::Attend(const Worker& worker, size_t layer) {
       attend(task, chunk, next);
       kernels_.attention_merge(next, state);
     }
-    if (!split_chunks_) kernels_.attention_finish(state);
+    if (!split_chunks_) FinishAttention(task);
   }
   if (!split_chunks_) return;
 
@@ -253,8 +286,23 @@ void Decoder::Attend(const Worker& worker, size_t layer) {
     for (size_t chunk = 1; chunk < chunks; ++chunk) {
       kernels_.attention_merge(Partial(task, ChunkSlot(task, chunk)), state);
     }
-    kernels_.attention_finish(state);
+    FinishAttention(task);
   }
+}
+
+void Decoder::FinishAttention(const AttentionTask& task) {
+  const AttentionState state = Result(task);
+  kernels_.attention_finish(state);
+  if (!IsQuantized() || !QuantizesByHead()) return;
+  const size_t cols = GroupSize() * config_.head_dim;
+  for (size_t i = 0; i < task.count; ++i) {
+    const QuantizedRow row = scratch_.attention.quantized.Row(task.first + i);
+    kernels_.quantize(state.out.Row(i), cols, row.From(task.kv_head * cols));
+  }
+}
+
+bool Decoder::QuantizesByHead() const {
+  return GroupSize() * config_.head_dim % scratch_.attention.quantized.group == 0;
 }
 
 void Decoder::QuantizeAttention(const Worker& worker) {
@@ -274,7 +322,7 @@ MatrixView<float> Decoder::GateUpProducts(const Worker& worker, size_t panel) co
     return {all.data + begin, all.rows, all.cols - begin, all.stride};
   }
   const MatrixView<float>& parts = scratch_.gate_up_part;
-  const size_t rows = scratch_.residual.rows;
+  const size_t rows = scratch_.hidden.residual.rows;
   return {parts.Row(worker.index() * rows), rows, parts.cols, parts.stride};
 }
 
@@ -290,8 +338,8 @@ void Decoder::GateUp(const Worker& worker, const PackedMatrix& gate_up) {
     for (size_t panel = part.begin * unit; panel < end; panel += step) {
       const size_t count = std::min(step, end - panel);
       const MatrixView<float> products = GateUpProducts(worker, panel);
-      Multiply(gate_up.Panels(panel, count), nullptr, scratch_.normed, 0, BatchSize(), {0, count},
-               products);
+      Multiply(gate_up.Panels(panel, count), nullptr, Hidden(worker).normed, 0, BatchSize(),
+               {0, count}, products);
       Activate(products, panel, count);
     }
   });
@@ -319,7 +367,7 @@ void Decoder::Logits(const Worker& worker, MatrixView<float> logits) {
     while (end < logit_rows_.size() && logit_rows_[end] == logit_rows_[end - 1] + 1) ++end;
     const MatrixView<float> run = {logits.Row(row), end - row, logits.cols, logits.stride};
     const auto multiply = [&](Range panels) {
-      Multiply(head, nullptr, scratch_.normed, logit_rows_[row], end - row, panels, run);
+      Multiply(head, nullptr, Hidden(worker).normed, logit_rows_[row], end - row, panels, run);
     };
     if (row != 0) worker.Barrier();  // As ForParts() wants it; there is one before row 0.
     worker.ForParts(head.panels(), multiply);
@@ -339,11 +387,11 @@ Decoder::Decoder(const ModelConfig& config, const Weights& weights, const Kernel
       norm_eps_(static_cast<float>(config.rms_norm_eps)),
       attention_scale_(
           static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(config.head_dim)))) {
-  key_index_.reserve(scratch_.residual.rows);
-  logit_rows_.reserve(scratch_.residual.rows);
+  key_index_.reserve(scratch_.hidden.residual.rows);
+  logit_rows_.reserve(scratch_.hidden.residual.rows);
   tasks_.reserve(
       config.num_kv_heads *
-      std::max(scratch_.residual.rows, kFewTokens * CeilDiv(max_context, kAttentionChunk)));
+      std::max(scratch_.hidden.residual.rows, kFewTokens * CeilDiv(max_context, kAttentionChunk)));
 }
 
 StatusOr<Decoder> Decoder::Create(const ModelConfig& config, const Weights& weights,

@@ -30,7 +30,8 @@ struct BatchItem {
 };
 
 // The parts of a step, in their order; all but the first and the last are a layer's, and norms come
-// twice. Quantising counts with what it follows.
+// twice. Quantising counts with what it follows, a single token's rope with its attention where
+// that needs no barrier between.
 enum class Phase : uint8_t {
   kEmbedding,
   kQkv,
@@ -74,8 +75,9 @@ class Decoder {
   Decoder(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
           ThreadPool& pool, Scratch scratch, size_t max_context);
 
-  // A barrier behind a phase, which begins the next.
+  // A barrier behind a phase, which begins the next; behind norms only where they are shared out.
   void End(const Worker& worker, Phase phase);
+  void EndNorms(const Worker& worker, Phase phase);
   void Count(Phase phase);
 
   // One statement of the schedule each, for this worker's share; see decoder.cc.
@@ -85,6 +87,7 @@ class Decoder {
   void MatMul(const Worker& worker, const PackedMatrix& w, const float* bias, const Activations& x,
               MatrixView<float> y);
   void RotateAndCache(const Worker& worker, size_t layer);
+  void RotateAndCacheHead(size_t i, size_t kv_head, size_t layer);
   void Attend(const Worker& worker, size_t layer);
   void QuantizeAttention(const Worker& worker);
   void GateUp(const Worker& worker, const PackedMatrix& gate_up);
@@ -96,10 +99,18 @@ class Decoder {
   size_t GroupSize() const { return config_.num_heads / config_.num_kv_heads; }
   // Whether weights are integers and take quantised activations. All matrices of a model are alike.
   bool IsQuantized() const { return IsInteger(weights_.lm_head.type); }
-  // normed[i] = norm(x), quantised if need be.
-  void NormRow(size_t i, const float* weight);
+  // Whether each worker computes the residual and its norm for itself.
+  bool NormsAlone() const { return BatchSize() == 1; }
+  // Where a worker has them, and the tokens of which it computes them.
+  const HiddenState& Hidden(const Worker& worker) const;
+  Range HiddenShare(const Worker& worker) const;
+  // normed[i] = norm(residual[i]), quantised if need be.
+  void NormRow(const HiddenState& hidden, size_t i, const float* weight);
   // Plans the attention of the step: the same tasks for all layers.
   void PlanAttention();
+  // Whether a KV head's part of the attention is whole groups, which can be quantised by
+  // themselves.
+  bool QuantizesByHead() const;
   // y = x * w + bias for `count` tokens from number `first` on, for a range of panels.
   void Multiply(const PackedMatrix& w, const float* bias, const Activations& x, size_t first,
                 size_t count, Range panels, MatrixView<float> y);
@@ -121,6 +132,8 @@ class Decoder {
   AttentionState Partial(const AttentionTask& task, size_t slot) const;
   // The slot of the task's first token for a chunk that a task of its own goes through.
   size_t ChunkSlot(const AttentionTask& task, size_t chunk) const;
+  // When all its chunks are merged.
+  void FinishAttention(const AttentionTask& task);
 
   const ModelConfig& config_;
   const Weights& weights_;
@@ -139,6 +152,8 @@ class Decoder {
   std::vector<AttentionTask> tasks_;
   size_t task_cost_ = 0;       // Of all tasks.
   bool split_chunks_ = false;  // Chunks are tasks of their own, and merged when all are done.
+  // All that a task needs of other tokens was in the cache before the step.
+  bool tasks_are_independent_ = false;
 
   StepProfile* profile_ = nullptr;
   std::chrono::steady_clock::time_point phase_begin_;

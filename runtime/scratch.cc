@@ -15,6 +15,12 @@ size_t RowStride(size_t cols) {
   return RoundUp(cols, kLineBytes / sizeof(T)) + kLineBytes / sizeof(T);
 }
 
+void SetTokens(Activations& x, size_t tokens) {
+  QuantizedMatrix& q = x.quantized;
+  q.scales.cols = q.sums.cols = tokens;
+  q.scales.stride = q.sums.stride = tokens <= kFewTokens ? tokens : RowStride<float>(tokens);
+}
+
 }  // namespace
 
 // Hands out matrices one after the other; without memory it only counts.
@@ -46,19 +52,26 @@ class Scratch::Arena {
 // The plan itself: what lies in the buffer, in this order.
 void Scratch::Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& arena) {
   const size_t batch = plan.max_batch;
-  const auto input = [&](size_t cols) {
+  const auto input = [&](size_t rows, size_t cols) {
     Activations x;
     if (plan.group == 0) {
-      x.f32 = arena.Matrix<float>(batch, cols);
+      x.f32 = arena.Matrix<float>(rows, cols);
     } else {
-      x.quantized = arena.Quantized(batch, cols, plan.group);
+      x.quantized = arena.Quantized(rows, cols, plan.group);
     }
     return x;
   };
-  residual = arena.Matrix<float>(batch, config.hidden_size);
-  normed = input(config.hidden_size);
+  const auto hidden_state = [&](size_t rows) -> HiddenState {
+    return {arena.Matrix<float>(rows, config.hidden_size), input(rows, config.hidden_size)};
+  };
+  hidden = hidden_state(batch);
+  own_hidden.clear();
+  for (size_t t = 0; t < plan.threads; ++t) {
+    own_hidden.push_back(hidden_state(1));
+    SetTokens(own_hidden.back().normed, 1);
+  }
   qkv = arena.Matrix<float>(batch, config.qkv_rows());
-  attention = input(config.q_rows());
+  attention = input(batch, config.q_rows());
   if (plan.group != 0) attention.f32 = arena.Matrix<float>(batch, config.q_rows());
   delta = arena.Matrix<float>(batch, config.hidden_size);
   const size_t few = std::min(batch, kFewTokens);
@@ -66,7 +79,7 @@ void Scratch::Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& are
   if (batch > few) {
     gate_up_part = arena.Matrix<float>(plan.threads * batch, GateUpPanels(plan.group) * kPanelRows);
   }
-  activated = input(config.intermediate_size);
+  activated = input(batch, config.intermediate_size);
   cos = arena.Matrix<float>(batch, config.rotary_dim);
   sin = arena.Matrix<float>(batch, config.rotary_dim);
 
@@ -83,11 +96,7 @@ void Scratch::Lay(const ModelConfig& config, const ScratchPlan& plan, Arena& are
 }
 
 void Scratch::SetBatch(size_t tokens) {
-  const size_t stride = tokens <= kFewTokens ? tokens : RowStride<float>(tokens);
-  for (Activations* x : {&normed, &attention, &activated}) {
-    x->quantized.scales.cols = x->quantized.sums.cols = tokens;
-    x->quantized.scales.stride = x->quantized.sums.stride = stride;
-  }
+  for (Activations* x : {&hidden.normed, &attention, &activated}) SetTokens(*x, tokens);
 }
 
 size_t Scratch::Bytes(const ModelConfig& config, const ScratchPlan& plan) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "kernels/attention.h"
 #include "kernels/panels.h"
@@ -34,18 +35,24 @@ struct Activations {
   QuantizedMatrix quantized;
 };
 
+// What runs through all layers.
+struct HiddenState {
+  MatrixView<float> residual;  // [tokens, hidden]
+  Activations normed;          // [tokens, hidden]
+};
+
 // Rows start on cache lines, but for the scales and sums of a few tokens (SetBatch). The first
 // index of every other matrix is the token's place in the batch. `few` is kFewTokens or max_batch,
 // if that is less.
 struct Scratch {
-  MatrixView<float> residual;  // [max_batch, hidden]
-  Activations normed;          // [max_batch, hidden]
-  MatrixView<float> qkv;       // [max_batch, q rows + 2 kv rows]
-  Activations attention;       // [max_batch, q rows]
-  MatrixView<float> delta;     // [max_batch, hidden]: what a block adds to the residual
-  MatrixView<float> gate_up;   // [few, 2 * intermediate rounded up to 16]
-  Activations activated;       // [max_batch, intermediate]
-  MatrixView<float> cos, sin;  // [max_batch, rotary_dim]
+  HiddenState hidden;                   // [max_batch]
+  std::vector<HiddenState> own_hidden;  // [threads]: each thread's own, of one token
+  MatrixView<float> qkv;                // [max_batch, q rows + 2 kv rows]
+  Activations attention;                // [max_batch, q rows]
+  MatrixView<float> delta;              // [max_batch, hidden]: what a block adds to the residual
+  MatrixView<float> gate_up;            // [few, 2 * intermediate rounded up to 16]
+  Activations activated;                // [max_batch, intermediate]
+  MatrixView<float> cos, sin;           // [max_batch, rotary_dim]
 
   MatrixView<float> score_max, score_sum;  // [max_batch, heads]: AttentionState of `attention`
 
