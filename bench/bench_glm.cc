@@ -63,8 +63,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::IsMember({"json", "md"}))
       ->type_name("FORM");
   app.add_option("--cold-mib", flags.cold_mib,
-                 "MiB that each thread reads to measure the bandwidth of memory [together 8 times "
-                 "the last-level cache, within 256 and 1024]")
+                 "MiB that each thread reads to measure the bandwidth of memory [8 times the "
+                 "last-level cache over all threads, but 256 to 1024 each]")
       ->check(CLI::Range(size_t{1}, size_t{65536}))
       ->type_name("N");
   app.add_flag("--profile", flags.profile,

@@ -46,8 +46,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "tokens are the same")
       ->needs(text)
       ->type_name("OTHER.pglm");
-  app.add_option("-c,--context", flags.window,
-                 "Tokens per window of the perplexity, each predicted from those before it [512]")
+  app.add_option(
+         "-c,--context", flags.window,
+         "With -f: tokens per window of the text, each predicted from those before it [512]")
       ->check(CLI::Range(size_t{2}, size_t{1} << 24))
       ->type_name("N");
   auto* tokens = app.add_option("--tokens", flags.tokens,
@@ -69,6 +70,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::IsMember({"text", "json"}))
       ->type_name("FORM");
   app.footer(
+      "What is evaluated is said by exactly one of -f, --tokens, --tokenize and --qa.\n"
       "Examples:\n"
       "  eval_glm -m demo.pglm -f tests/data/eval_en.txt -c 256\n"
       "  eval_glm -m demo-int4.pglm -f tests/data/eval_en.txt -c 256 --kl demo.pglm\n"

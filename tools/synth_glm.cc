@@ -35,7 +35,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("S");
   app.footer(
-      "What the model says means nothing; how fast it says it is that of the real one.\n"
+      "Its answers mean nothing; it is as fast and as large as the real one.\n"
       "Examples:\n"
       "  synth_glm --shape glm-4-9b -o synth-9b.pglm && bench_glm -m synth-9b.pglm\n"
       "  synth_glm --shape tiny --quant f32 -o tiny.pglm");
