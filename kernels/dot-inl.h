@@ -1,6 +1,7 @@
 // The integer dot products of each level, behind one interface: the only place where kernels use
 // intrinsics, but for the tiles of matmul_int_amx-inl.h. Highway has no vpdpbusd below AVX3_DL,
-// none at all for AVX-VNNI, and reaches SDOT only for CPUs that have bf16 too.
+// none at all for AVX-VNNI, and reaches SDOT only for CPUs that have bf16 too; its SMMLA is newer
+// than 1.3.
 //
 // A U8x64 is a line of weights: lane r of 16 holds 4 consecutive k of row r, unsigned. It is
 // multiplied with the same 4 k of one token, int8, repeated in every lane.
@@ -220,6 +221,14 @@ HWY_INLINE I32x16 StepInt8(const I32x16& total, const U8x64& w, hn::Vec<DI32> x)
     return Sdot(total.v[i], hn::Xor(w.v[i], hn::Set(DU8(), 0x80)), x);
   });
 }
+
+#if defined(POCKETGLM_LEVEL_I8MM)
+// sums [2][2] += a [2][8] times b [2][8], transposed; bytes of either sign.
+HWY_INLINE hn::Vec<DI32> Smmla(hn::Vec<DI32> sums, hn::Vec<DU8> a, hn::Vec<DU8> b) {
+  return hn::Vec<DI32>(
+      vmmlaq_s32(sums.raw, vreinterpretq_s8_u8(a.raw), vreinterpretq_s8_u8(b.raw)));
+}
+#endif
 
 #else  // neon
 

@@ -203,7 +203,7 @@ template <WeightType kType, size_t kPanels>
 void Unpack(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t end,
             UnpackedBlock<kPanels>& block) {
   const size_t panel_bytes = w.panel_bytes();
-  const size_t group_lines = GroupBytes(kType, w.group) / kLineBytes;
+  constexpr size_t kLines8 = kType == WeightType::kInt4 ? 1 : 2;  // Lines of 8 k.
   size_t to = 0;
   for (size_t g = begin; g < end; ++g) {
     const uint8_t* scales = panel + ScaleOffset(kType, w.group, g);
@@ -211,17 +211,18 @@ void Unpack(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t en
       Store16(LoadScales(scales + p * panel_bytes), block.scales[g - begin][p]);
     });
     const uint8_t* lines = panel + GroupOffset(kType, w.group, g);
-    for (size_t c = 0; c < group_lines; ++c, lines += kLineBytes) {
+    for (size_t k = 0; k < w.group; k += 8, lines += kLines8 * kLineBytes, to += 2) {
       Unroll<kPanels>([&](auto p) POCKETGLM_UNROLLED {
-        const U8x64 line = LoadLine(lines + p * panel_bytes);
+        const uint8_t* address = lines + p * panel_bytes;
+        const U8x64 line = LoadLine(address);
         if constexpr (kType == WeightType::kInt4) {
-          StoreLine(BlockWeights<kType>(LowNibbles(line)), block.lines[to][p]);
-          StoreLine(BlockWeights<kType>(HighNibbles(line)), block.lines[to + 1][p]);
+          StoreBlockLines<kType>(LowNibbles(line), HighNibbles(line), block.lines[to][p],
+                                 block.lines[to + 1][p]);
         } else {
-          StoreLine(BlockWeights<kType>(line), block.lines[to][p]);
+          StoreBlockLines<kType>(line, LoadLine(address + kLineBytes), block.lines[to][p],
+                                 block.lines[to + 1][p]);
         }
       });
-      to += kType == WeightType::kInt4 ? 2 : 1;
     }
   }
 }

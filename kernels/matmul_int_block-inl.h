@@ -54,19 +54,37 @@ inline constexpr size_t kBlockK = 512;
 inline constexpr size_t kBlockTokens = 264;
 #endif
 
-// What a block holds of unsigned weights: themselves, or, where bytes of either sign are
-// multiplied, what they stand for.
+// Writes what a block holds of two lines of unsigned weights, those of k to k + 3 and of k + 4 to
+// k + 7: themselves, or, where matrix instructions multiply bytes of either sign, what they stand
+// for; SMMLA takes 8 k of a row side by side.
 template <WeightType kType>
-HWY_INLINE U8x64 BlockWeights(const U8x64& w) {
-#if defined(__AMX_INT8__)
+HWY_INLINE void StoreBlockLines(U8x64 first, U8x64 second, uint8_t* to_first, uint8_t* to_second) {
+#if defined(__AMX_INT8__) || defined(POCKETGLM_LEVEL_I8MM)
   const auto offset = hn::Set(DU8(), kType == WeightType::kInt4 ? 8 : 128);
-  return MakeVectors<U8x64>([&](size_t i) POCKETGLM_UNROLLED { return hn::Sub(w.v[i], offset); });
+  const auto stand_for = [&](const U8x64& w) POCKETGLM_UNROLLED {
+    return MakeVectors<U8x64>([&](size_t i) POCKETGLM_UNROLLED { return hn::Sub(w.v[i], offset); });
+  };
+  first = stand_for(first);
+  second = stand_for(second);
+#endif
+#if defined(POCKETGLM_LEVEL_I8MM)
+  const auto side_by_side = [&](size_t i) POCKETGLM_UNROLLED {
+    const auto low = hn::BitCast(DI32(), first.v[i / 2]);
+    const auto high = hn::BitCast(DI32(), second.v[i / 2]);
+    return hn::BitCast(DU8(), i % 2 == 0 ? hn::InterleaveLower(DI32(), low, high)
+                                         : hn::InterleaveUpper(DI32(), low, high));
+  };
+  StoreLine(MakeVectors<U8x64>(side_by_side), to_first);
+  StoreLine(MakeVectors<U8x64>([&](size_t i) POCKETGLM_UNROLLED { return side_by_side(i + 4); }),
+            to_second);
 #else
-  return w;
+  StoreLine(first, to_first);
+  StoreLine(second, to_second);
 #endif
 }
 
-// kBlockK values of k, unpacked: BlockWeights [k / 4][panel][row][4], and scales.
+// kBlockK values of k, unpacked by StoreBlockLines: [k / 4][panel][row][4], or, for SMMLA,
+// [k / 8][row][8] of one panel; and scales.
 template <size_t kPanels>
 struct UnpackedBlock {
   HWY_ALIGN uint8_t lines[kBlockK / 4][kPanels][kLineBytes];

@@ -1,4 +1,5 @@
-// Many tokens in vector registers: a tile of sums, one dot product of four k at a time.
+// Many tokens in vector registers: a tile of sums, one dot product of four k at a time, or, with
+// SMMLA, two by two of eight k.
 #ifndef POCKETGLM_KERNELS_MATMUL_INT_TILES_INL_H_
 #define POCKETGLM_KERNELS_MATMUL_INT_TILES_INL_H_
 
@@ -11,18 +12,15 @@ namespace POCKETGLM_LEVEL {
 namespace {
 
 // The tile is kTileTokens x kTilePanels: 24 of 32 registers (512 bits), 12 of 16 (256 bits, where
-// int4 chains of AVX2 need their own) or 16 of 32 (128 bits; on plain NEON chains and sums of two
-// tokens take 24, and with four g++ 12 spilled 110 of 224 products).
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+// int4 chains of AVX2 need their own), 24 of 32 (SMMLA) or 16 of 32 (128 bits; on plain NEON chains
+// and sums of two tokens take 24, and with four g++ 12 spilled 110 of 224 products).
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(POCKETGLM_LEVEL_I8MM)
 inline constexpr size_t kTileTokens = 6;
 #elif defined(POCKETGLM_LEVEL_NEON)
 inline constexpr size_t kTileTokens = 2;
 #else
 inline constexpr size_t kTileTokens = 4;
 #endif
-
-template <size_t kTokens, size_t kPanels>
-using TileTotals = I32x16[kTokens][kPanels];
 
 // Vector registers need no preparation.
 struct MatrixUnit {
@@ -50,6 +48,55 @@ struct TokenGroup {
   const int32_t* sum;
   const size_t q_stride, group_stride, size;
 };
+
+#if defined(POCKETGLM_LEVEL_I8MM)
+
+// y[m] += the products of one group, for a tile of kTokens tokens. The sums of two tokens with two
+// rows are one vector; a last odd token is its own partner. By llvm-mca 19's models of a Neoverse
+// N2, a Neoverse V2 and a Cortex-A510, a group of 64 of the full tile comes to 31, 62 and 10
+// products a cycle (g++ 12), of SDOT's tile to 19, 38 and 6.4 (2026-11-26); not timed on a CPU.
+template <WeightType, size_t kTokens, size_t kPanels>
+HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT lines,
+                              const float* HWY_RESTRICT scales, float* HWY_RESTRICT y) {
+  static_assert(kPanels == 1);
+  constexpr size_t kPairs = (kTokens + 1) / 2;
+  const hn::Half<DU8> half;
+  hn::Vec<DI32> sums[kPairs][kPanelRows / 2];
+  Unroll<kPairs>([&](auto t) POCKETGLM_UNROLLED {
+    Unroll<kPanelRows / 2>([&](auto r) POCKETGLM_UNROLLED { sums[t][r] = hn::Zero(DI32()); });
+  });
+  for (size_t k = 0; k < x.size; k += 8, lines += 2 * kLineBytes) {
+    hn::Vec<DU8> tokens[kPairs];
+    Unroll<kPairs>([&](auto t) POCKETGLM_UNROLLED {
+      const auto load = [&](size_t m) POCKETGLM_UNROLLED {
+        return hn::LoadU(half, reinterpret_cast<const uint8_t*>(x.q + m * x.q_stride + k));
+      };
+      constexpr size_t kFirst = 2 * t;
+      tokens[t] = hn::Combine(DU8(), load(HWY_MIN(kFirst + 1, kTokens - 1)), load(kFirst));
+    });
+    Unroll<kPanelRows / 2>([&](auto r) POCKETGLM_UNROLLED {
+      const auto w = hn::Load(DU8(), lines + r * 16);
+      Unroll<kPairs>([&](auto t)
+                         POCKETGLM_UNROLLED { sums[t][r] = Smmla(sums[t][r], tokens[t], w); });
+    });
+  }
+  HWY_FENCE;  // As below.
+  const F32x16 scale_w = Load16(scales);
+  Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+    const auto& pair = sums[m / 2];
+    const I32x16 total = MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
+      return m % 2 == 0 ? hn::ConcatLowerLower(DI32(), pair[2 * i + 1], pair[2 * i])
+                        : hn::ConcatUpperUpper(DI32(), pair[2 * i + 1], pair[2 * i]);
+    });
+    float* out = y + m * kPanelRows;
+    Store16(AddScaled(total, scale_w, x.scale[m], Load16(out)), out);
+  });
+}
+
+#else
+
+template <size_t kTokens, size_t kPanels>
+using TileTotals = I32x16[kTokens][kPanels];
 
 // y[m][p] += the products of one group, for a tile of kTokens tokens.
 template <WeightType kType, size_t kTokens, size_t kPanels>
@@ -104,6 +151,8 @@ HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT l
     });
   });
 }
+
+#endif
 
 // A tile of kTokens tokens against `groups` unpacked groups.
 //
