@@ -63,6 +63,12 @@ void ThreadPool::WorkerMain(size_t index) {
   }
 }
 
+// Two threads of a Zen 4 wait 40 to 75 ns here with nothing between the barriers, and 300 when the
+// hypervisor runs them on different dies. A dissemination barrier, whose threads tell each other in
+// pairs, took 48 and 200 (means of 5000, medians of ten; g++ 12.2, 2026-11-26), but the demo model
+// was no faster by it, since what is computed has to travel as well, and half as fast with more
+// threads than CPUs, where it wakes them one by one. Pieces taken on the line of the arrivals: no
+// difference.
 void ThreadPool::ArriveAndWait() {
   const uint32_t phase = phase_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
