@@ -24,6 +24,8 @@
 //   chain = BetweenHalves(chain);
 //   chain = StepInt16<1>(chain, line, Repeat4(second + k));     // for all lines again
 //   I32x16 total = EndInt16(chain, sum);   // sum_k q[r][k] * x[k], where sum is that of all x[k]
+//
+// At i8mm there is also Smmla, for matmul_int_tiles-inl.h alone.
 #ifndef POCKETGLM_KERNELS_DOT_INL_H_
 #define POCKETGLM_KERNELS_DOT_INL_H_
 

@@ -68,6 +68,7 @@ HWY_INLINE void StoreBlockLines(U8x64 first, U8x64 second, uint8_t* to_first, ui
   second = stand_for(second);
 #endif
 #if defined(POCKETGLM_LEVEL_I8MM)
+  static_assert(kVectors == 4);
   const auto side_by_side = [&](size_t i) POCKETGLM_UNROLLED {
     const auto low = hn::BitCast(DI32(), first.v[i / 2]);
     const auto high = hn::BitCast(DI32(), second.v[i / 2]);

@@ -30,8 +30,8 @@ struct BatchItem {
 };
 
 // The parts of a step, in their order; all but the first and the last are a layer's, and norms come
-// twice. Quantising counts with what it follows, a single token's rope with its attention where
-// that needs no barrier between.
+// twice. Quantising counts with what it follows; rope counts as attention where one attention task
+// has all tokens of a KV head, as in most steps of decoding.
 enum class Phase : uint8_t {
   kEmbedding,
   kQkv,
@@ -48,7 +48,8 @@ inline constexpr std::array kPhaseNames = {"embedding",   "qkv",           "rope
                                            "gate and up", "down",          "logits"};
 static_assert(kPhaseNames.size() == static_cast<size_t>(Phase::kLogits) + 1);
 
-// Seconds spent in each phase, of all layers, until the slowest thread was done with it.
+// Seconds spent in each phase, of all layers, until the slowest thread was done with it; in the
+// embedding and the norms of a single token, behind which no thread waits, until the first was.
 using StepProfile = std::array<double, kPhaseNames.size()>;
 
 class Decoder {
@@ -152,7 +153,7 @@ class Decoder {
   std::vector<AttentionTask> tasks_;
   size_t task_cost_ = 0;       // Of all tasks.
   bool split_chunks_ = false;  // Chunks are tasks of their own, and merged when all are done.
-  // All that a task needs of other tokens was in the cache before the step.
+  // A task has all tokens of its KV head, and rotates and caches what it attends with itself.
   bool tasks_are_independent_ = false;
 
   StepProfile* profile_ = nullptr;

@@ -29,7 +29,8 @@ struct ScratchPlan {
 };
 
 // What a matrix product reads: quantised rows where the weights are integers, f32 rows otherwise.
-// Only one of the two has memory, but for the attention's output, which is quantised when complete.
+// Only one of the two has memory, but for the attention's output, which is quantised when complete
+// or when all of a KV head's is.
 struct Activations {
   MatrixView<float> f32;
   QuantizedMatrix quantized;
@@ -41,9 +42,9 @@ struct HiddenState {
   Activations normed;          // [tokens, hidden]
 };
 
-// Rows start on cache lines, but for the scales and sums of a few tokens (SetBatch). The first
-// index of every other matrix is the token's place in the batch. `few` is kFewTokens or max_batch,
-// if that is less.
+// Rows start on cache lines, but for the scales and sums of a few tokens, which lie side by side
+// (SetBatch; own_hidden's always). The first index is the token's place in the batch unless said
+// otherwise. `few` is kFewTokens or max_batch, if that is less.
 struct Scratch {
   HiddenState hidden;                   // [max_batch]
   std::vector<HiddenState> own_hidden;  // [threads]: each thread's own, of one token

@@ -45,7 +45,8 @@ class ThreadPool {
     // which must make the same call, they cover it once. Seven eighths are shared out as by
     // Share(n), in whole pieces; whoever is done with that takes the rest piece by piece, so that
     // no worker has to wait long for one that was held up. What does not come to 32 pieces a worker
-    // is shared out as by Share(n). Between two such calls must be a Barrier().
+    // is shared out as by Share(n). Between two such calls must be a Barrier() or
+    // the end of the job.
     template <class Work>
     void ForParts(size_t n, const Work& work) const {
       const size_t piece = count_ == 1 ? 0 : PieceSize(n);
@@ -109,7 +110,7 @@ class ThreadPool {
   void RunOnAll(Trampoline trampoline, const void* job);
   void WorkerMain(size_t index);
   void ArriveAndWait();
-  // 0, 1, 2, ... since the last barrier.
+  // 0, 1, 2, ... since the last barrier, of which one ends every job.
   size_t TakePiece() { return taken_.fetch_add(1, std::memory_order_relaxed); }
   // Returns when `value` is no longer `old`: spins for a while, then sleeps.
   void WaitWhile(const std::atomic<uint32_t>& value, uint32_t old) const;

@@ -18,8 +18,8 @@ constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kF16, KvType::kInt8};
 
 const std::string kDemo = TestDataPath("demo");
 
-// The checkpoints that are looked at: two random ones of awkward shapes, and the demo model where
-// its checkpoint is there.
+// The checkpoints that are looked at: two random ones of awkward shapes, in one of which groups of
+// activations span KV heads, and the demo model where its checkpoint is there.
 class SameBitsEndToEndTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -39,7 +39,7 @@ class SameBitsEndToEndTest : public testing::TestWithParam<std::string> {
                                                     {.hidden = 67,
                                                      .heads = 8,
                                                      .kv_heads = 2,
-                                                     .head_dim = 20,
+                                                     .head_dim = 32,
                                                      .intermediate = 45,
                                                      .vocab = 870,
                                                      .rotary = 0.5,
