@@ -80,16 +80,15 @@ HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT l
                          POCKETGLM_UNROLLED { sums[t][r] = Smmla(sums[t][r], tokens[t], w); });
     });
   }
-  HWY_FENCE;  // As below.
-  const F32x16 scale_w = Load16(scales);
   Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
+    HWY_FENCE;  // As below; clang 19 would also keep the scales and spill sums for them.
     const auto& pair = sums[m / 2];
     const I32x16 total = MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
       return m % 2 == 0 ? hn::ConcatLowerLower(DI32(), pair[2 * i + 1], pair[2 * i])
                         : hn::ConcatUpperUpper(DI32(), pair[2 * i + 1], pair[2 * i]);
     });
     float* out = y + m * kPanelRows;
-    Store16(AddScaled(total, scale_w, x.scale[m], Load16(out)), out);
+    Store16(AddScaled(total, Load16(scales), x.scale[m], Load16(out)), out);
   });
 }
 
