@@ -158,8 +158,12 @@ HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT l
 // Nothing here may need a division: addresses derived from the PackedMatrix, group by group, made
 // this 10 % slower. Sums kept in registers over the groups, with a tile of half the size, were no
 // faster (0.61 of the peak of vpdpbusd against 0.65 with g++ 12 and the loads and stores of y).
-// Asking for the next tile's x and y, which the L2 cache holds, was no faster either (prompts of
-// 256 tokens on a Zen 4: 44.0 against 43.8 tok/s; at avx2 28.3 against 28.7).
+// A tile of 12 tokens by 2 panels over 512 k, which goes through y half as often and broadcasts
+// twice as much: 0.34 against 0.37 Top/s (one thread of a Zen 4, 256 tokens, 2026-11-26). That CPU
+// multiplies floats, 8-bit and 16-bit integers all with the same two units, so that the scaling
+// leaves products 0.89 of the peak in groups of 64. Asking for the next tile's x and y, which the
+// L2 cache holds, was no faster either (prompts of 256 tokens on a Zen 4: 44.0 against 43.8 tok/s;
+// at avx2 28.3 against 28.7).
 template <WeightType kType, size_t kTokens, size_t kPanels>
 HWY_NOINLINE void MultiplyTile(TokenGroup x, size_t groups, const UnpackedBlock<kPanels>& block,
                                float* y) {
