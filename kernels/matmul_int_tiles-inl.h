@@ -81,7 +81,7 @@ HWY_INLINE void MultiplyGroup(const TokenGroup& x, const uint8_t* HWY_RESTRICT l
     });
   }
   Unroll<kTokens>([&](auto m) POCKETGLM_UNROLLED {
-    HWY_FENCE;  // As below; clang 19 would also keep the scales and spill sums for them.
+    HWY_FENCE;  // clang 19 would keep scales and y in registers and spill sums.
     const auto& pair = sums[m / 2];
     const I32x16 total = MakeVectors<I32x16>([&](size_t i) POCKETGLM_UNROLLED {
       return m % 2 == 0 ? hn::ConcatLowerLower(DI32(), pair[2 * i + 1], pair[2 * i])

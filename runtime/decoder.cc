@@ -25,7 +25,7 @@ void Decoder::Layer(const Worker& worker, size_t index) {
 
   MatMul(worker, w.qkv, w.qkv_bias, normed, s.qkv);  // [T, H] -> [T, Q + 2 KV]
   End(worker, Phase::kQkv);
-  if (!tasks_are_independent_) {
+  if (!OneTaskPerHead()) {
     RotateAndCache(worker, index);  // q and k in place; k and v -> cache
     End(worker, Phase::kRopeAndCache);
   }
@@ -176,7 +176,7 @@ void Decoder::RotateAndCacheHead(size_t i, size_t kv_head, size_t layer) {
   const size_t head_dim = config_.head_dim;
   float* k = scratch_.qkv.Row(i) + config_.q_rows() + kv_head * head_dim;
   const float* v = k + config_.kv_rows();
-  float* q = scratch_.qkv.Row(i) + kv_head * GroupSize() * head_dim;
+  float* q = scratch_.qkv.Row(i) + kv_head * GroupCols();
   const float* cos = scratch_.cos.Row(i);
   const float* sin = scratch_.sin.Row(i);
   kernels_.rope(cos, sin, rope_.rotary_dim(), {q, GroupSize(), head_dim, head_dim});
@@ -185,7 +185,7 @@ void Decoder::RotateAndCacheHead(size_t i, size_t kv_head, size_t layer) {
 }
 
 MatrixView<const float> Decoder::Queries(const AttentionTask& task) const {
-  const size_t cols = GroupSize() * config_.head_dim;
+  const size_t cols = GroupCols();
   return {scratch_.qkv.Row(task.first) + task.kv_head * cols, task.count, cols,
           scratch_.qkv.stride};
 }
@@ -195,7 +195,7 @@ AttentionState Decoder::Result(const AttentionTask& task) const {
     return {all.Row(task.first) + task.kv_head * cols, task.count, cols, all.stride};
   };
   return {part(scratch_.score_max, GroupSize()), part(scratch_.score_sum, GroupSize()),
-          part(scratch_.attention.f32, GroupSize() * config_.head_dim)};
+          part(scratch_.attention.f32, GroupCols())};
 }
 
 AttentionState Decoder::Partial(const AttentionTask& task, size_t slot) const {
@@ -243,8 +243,6 @@ void Decoder::PlanAttention() {
       }
     }
   }
-  // One task a KV head has all tokens of the step.
-  tasks_are_independent_ = !split_chunks_ && tasks_.size() == config_.num_kv_heads;
 }
 
 void Decoder::Attend(const Worker& worker, size_t layer) {
@@ -259,7 +257,7 @@ void Decoder::Attend(const Worker& worker, size_t layer) {
   const Range share = worker.Share(task_cost_);
   for (const AttentionTask& task : tasks_) {
     if (task.middle < share.begin || task.middle >= share.end) continue;
-    if (tasks_are_independent_) {
+    if (OneTaskPerHead()) {
       for (size_t i = 0; i < task.count; ++i) {
         RotateAndCacheHead(task.first + i, task.kv_head, layer);
       }
@@ -294,7 +292,7 @@ void Decoder::FinishAttention(const AttentionTask& task) {
   const AttentionState state = Result(task);
   kernels_.attention_finish(state);
   if (!IsQuantized() || !QuantizesByHead()) return;
-  const size_t cols = GroupSize() * config_.head_dim;
+  const size_t cols = GroupCols();
   for (size_t i = 0; i < task.count; ++i) {
     const QuantizedRow row = scratch_.attention.quantized.Row(task.first + i);
     kernels_.quantize(state.out.Row(i), cols, row.From(task.kv_head * cols));
@@ -302,7 +300,7 @@ void Decoder::FinishAttention(const AttentionTask& task) {
 }
 
 bool Decoder::QuantizesByHead() const {
-  return GroupSize() * config_.head_dim % scratch_.attention.quantized.group == 0;
+  return GroupCols() % scratch_.attention.quantized.group == 0;
 }
 
 void Decoder::QuantizeAttention(const Worker& worker) {

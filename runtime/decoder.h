@@ -97,7 +97,9 @@ class Decoder {
   void Logits(const Worker& worker, MatrixView<float> logits);
 
   size_t BatchSize() const { return batch_.size(); }
+  // The query heads that share a KV head, and their columns.
   size_t GroupSize() const { return config_.num_heads / config_.num_kv_heads; }
+  size_t GroupCols() const { return GroupSize() * config_.head_dim; }
   // Whether weights are integers and take quantised activations. All matrices of a model are alike.
   bool IsQuantized() const { return IsInteger(weights_.lm_head.type); }
   // Whether each worker computes the residual and its norm for itself.
@@ -109,6 +111,9 @@ class Decoder {
   void NormRow(const HiddenState& hidden, size_t i, const float* weight);
   // Plans the attention of the step: the same tasks for all layers.
   void PlanAttention();
+  // Whether there is one task a KV head, with all tokens of the step. It then rotates and caches
+  // what it attends with itself.
+  bool OneTaskPerHead() const { return tasks_.size() == config_.num_kv_heads; }
   // Whether a KV head's part of the attention is whole groups, which can be quantised by
   // themselves.
   bool QuantizesByHead() const;
@@ -153,8 +158,6 @@ class Decoder {
   std::vector<AttentionTask> tasks_;
   size_t task_cost_ = 0;       // Of all tasks.
   bool split_chunks_ = false;  // Chunks are tasks of their own, and merged when all are done.
-  // A task has all tokens of its KV head, and rotates and caches what it attends with itself.
-  bool tasks_are_independent_ = false;
 
   StepProfile* profile_ = nullptr;
   std::chrono::steady_clock::time_point phase_begin_;

@@ -44,8 +44,8 @@ class ThreadPool {
     // Calls work(part) for this worker's parts of [0, n): together with those of all other workers,
     // which must make the same call, they cover it once. Seven eighths are shared out as by
     // Share(n), in whole pieces; whoever is done with that takes the rest piece by piece, so that
-    // no worker has to wait long for one that was held up (pieces half as large, or none, made no
-    // difference to a 9B model's decoding on an idle Zen 4). What does not come to 32 pieces a
+    // no worker has to wait long for one that was held up (pieces half as large, or none, brought
+    // nothing to a 9B model's decoding on an idle Zen 4). What does not come to 32 pieces a
     // worker is shared out as by Share(n). Between two such calls must be a Barrier() or the end of
     // the job.
     template <class Work>

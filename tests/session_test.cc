@@ -124,26 +124,8 @@ TestGlm OneLayer(size_t heads = 4, size_t kv_heads = 2, size_t head_dim = 12) {
 
 // Contexts of one, two and three chunks of attention (1024 keys each). Tokens that come one by one,
 // or up to eight at a time, share the chunks out over the threads; larger batches walk through them
-// in one go: the merges must not notice. Nor must the quantisation of what they give, KV head by KV
-// head, or token by token where groups span heads.
-class LongContextTest : public testing::Test {
- protected:
-  void ExpectSameBits(const RandomModel& random) const;
-};
-
-TEST_F(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBits) {
-  ExpectSameBits(RandomModel(OneLayer()));
-}
-
-TEST_F(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBitsQuantisedByHead) {
-  ExpectSameBits(RandomModel(OneLayer(4, 2, 16), {WeightType::kInt4, 32}));
-}
-
-TEST_F(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBitsQuantisedByToken) {
-  ExpectSameBits(RandomModel(OneLayer(4, 2, 12), {WeightType::kInt4, 32}));
-}
-
-void LongContextTest::ExpectSameBits(const RandomModel& random) const {
+// in one go: the merges must not notice.
+void ExpectSplitAndUnsplitAttentionGiveTheSameBits(const RandomModel& random) {
   constexpr size_t kTokens = 2070;
   const size_t vocab = random.model().config().vocab_size;
   const std::vector<int32_t> tokens = RandomTokens(kTokens, vocab, 5);
@@ -174,10 +156,23 @@ void LongContextTest::ExpectSameBits(const RandomModel& random) const {
   }
 }
 
+TEST(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBits) {
+  ExpectSplitAndUnsplitAttentionGiveTheSameBits(RandomModel(OneLayer()));
+}
+
+// What is merged is then quantised, by KV head or, where groups span KV heads, by token.
+TEST(LongContextTest, SplitAndUnsplitAttentionGiveTheSameBitsQuantised) {
+  for (const size_t head_dim : {16, 12}) {
+    SCOPED_TRACE(head_dim);
+    ExpectSplitAndUnsplitAttentionGiveTheSameBits(
+        RandomModel(OneLayer(4, 2, head_dim), {WeightType::kInt4, 32}));
+  }
+}
+
 // Sequences of different lengths in one batch, one of which crosses the end of a chunk in it; few
 // tokens, whose chunks are shared out, and more. Heads in groups of two, and one group of more
 // heads than are computed together.
-TEST_F(LongContextTest, SequencesInOneBatchGiveTheBitsOfEachAlone) {
+TEST(LongContextTest, SequencesInOneBatchGiveTheBitsOfEachAlone) {
   for (const TestGlm& glm : {OneLayer(), OneLayer(66, 1, 2)}) {
     const RandomModel random(glm);
     const Model& model = random.model();

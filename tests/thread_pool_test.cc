@@ -69,8 +69,8 @@ TEST(ThreadPoolTest, PartsCoverEverythingOnce) {
               EXPECT_LT(part.begin, part.end);
               for (size_t i = part.begin; i < part.end; ++i) ++times[i];
             });
-            if (call == 0)
-              worker.Barrier();  // After the last call the end of the job serves as one.
+            // After the last call the end of the job serves as a barrier.
+            if (call == 0) worker.Barrier();
           }
         });
         for (size_t i = 0; i < n; ++i) ASSERT_EQ(times[i], 2 * round) << i << " of " << n;
